@@ -146,7 +146,7 @@ func TestParseRefuses(t *testing.T) {
 		t.Errorf("a feed: %v", err)
 	}
 	deep := "<entry xmlns='http://www.w3.org/2005/Atom'>" + strings.Repeat("<a>", 300) + strings.Repeat("</a>", 300) + "</entry>"
-	for _, in := range []string{"", "text", "<entry", "<entry>&nbsp;</entry>", deep} {
+	for _, in := range []string{"", "text", "<entry", "<entry>&nbsp;</entry>", "<entry xmlns='http://www.w3.org/2005/Atom'/><!-- </x> -->", deep} {
 		if _, err := Parse([]byte(in)); err == nil || errors.Is(err, ErrNotEntry) {
 			t.Errorf("%.40q: %v", in, err)
 		}
@@ -227,9 +227,8 @@ func FuzzParse(f *testing.F) {
 		if diff := cmp.Diff(string(out), string(Render(again))); diff != "" {
 			t.Fatalf("Render is not stable:\n%s", diff)
 		}
-		p.Rights = ""
-		grown, err := Parse(Extend(Render(p), bridge.Post{Rights: "appended"}))
-		if err != nil || grown.Rights != "appended" {
+		grown, err := Parse(Extend(in, bridge.Post{InReplyTo: []bridge.Reply{{Ref: "appended"}}}))
+		if err != nil || len(grown.InReplyTo) != len(p.InReplyTo)+1 {
 			t.Fatalf("Extend lost its element: %v", err)
 		}
 	})

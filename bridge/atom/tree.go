@@ -19,9 +19,12 @@ type node struct {
 	kids []any
 }
 
-var errDepth = errors.New("elements are nested too deep")
+var (
+	errDepth    = errors.New("elements are nested too deep")
+	errTrailing = errors.New("something follows the element")
+)
 
-// parseTree reads the first element of a document and all that is in it.
+// parseTree reads a document of one element, with nothing but space behind it.
 // Comments, processing instructions and document types are left out; entities
 // that XML does not define are errors.
 func parseTree(document []byte) (*node, error) {
@@ -48,9 +51,13 @@ func parseTree(document []byte) (*node, error) {
 			open = append(open, n)
 		case xml.EndElement:
 			n := open[len(open)-1]
-			if open = open[:len(open)-1]; len(open) == 0 {
-				return n, nil
+			if open = open[:len(open)-1]; len(open) > 0 {
+				continue
 			}
+			if len(bytes.TrimSpace(document[d.InputOffset():])) > 0 {
+				return nil, errTrailing
+			}
+			return n, nil
 		case xml.CharData:
 			if len(open) > 0 {
 				parent := open[len(open)-1]
