@@ -1,0 +1,454 @@
+package xmpp
+
+import (
+	"encoding/xml"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+)
+
+// What is wrong with a stranger's bytes. A transport ends the stream with the
+// stream error in brackets (RFC 6120 §4.9.3).
+var (
+	ErrMalformed  = errors.New("not well-formed XML")              // not-well-formed
+	ErrRestricted = errors.New("XML that XMPP does not allow")     // restricted-xml
+	ErrTooBig     = errors.New("element exceeds the size allowed") // policy-violation
+)
+
+// How much one element may hold.
+const (
+	maxDepth      = 64
+	maxNodes      = 8192 // elements and attributes together
+	maxAttributes = 64   // of one element
+)
+
+// Parse reads exactly one element. defaultNS is the stream's default namespace;
+// "" for bytes that stand alone. It is strict: what XML 1.0 with namespaces does
+// not allow is [ErrMalformed], what RFC 6120 §11.1 adds to that (DTDs, comments,
+// processing instructions, other entities) is [ErrRestricted], and [ErrTooBig]
+// is for elements nested or numerous beyond reason. The element keeps raw, which
+// must not be changed afterwards.
+func Parse(raw []byte, defaultNS string) (*Element, error) {
+	p := parser{raw: raw, s: string(raw)}
+	if err := checkText(p.s); err != nil {
+		return nil, err
+	}
+	p.space()
+	e, err := p.element(stream(defaultNS), 0)
+	if err != nil {
+		return nil, err
+	}
+	p.space()
+	if p.pos != len(p.s) {
+		return nil, p.malformed("something follows the element")
+	}
+	return e, nil
+}
+
+// ParseStart reads a start tag alone, as a stream header is. A header without
+// a default namespace has none.
+func ParseStart(raw []byte) (*Element, error) {
+	p := parser{raw: raw, s: string(raw)}
+	if err := checkText(p.s); err != nil {
+		return nil, err
+	}
+	p.space()
+	e, empty, err := p.startTag(nil)
+	if err != nil {
+		return nil, err
+	}
+	p.space()
+	if empty || p.pos != len(p.s) {
+		return nil, p.malformed("not a single start tag")
+	}
+	return e, nil
+}
+
+// DefaultNS is the default namespace in force inside the element: on a stream
+// header, the namespace of the stanzas to come.
+func (e *Element) DefaultNS() string {
+	space, _ := e.own.lookup("")
+	return space
+}
+
+// parser reads s, which is raw as a string: names and values are parts of it,
+// so that reading an element costs few allocations.
+type parser struct {
+	raw   []byte
+	s     string
+	pos   int
+	nodes int
+}
+
+func (p *parser) malformed(format string, args ...any) error {
+	return fmt.Errorf("%w: %s at byte %d", ErrMalformed, fmt.Sprintf(format, args...), p.pos)
+}
+
+func (p *parser) space() {
+	for p.pos < len(p.s) && isSpace(p.s[p.pos]) {
+		p.pos++
+	}
+}
+
+// count notes one more element or attribute.
+func (p *parser) count() error {
+	if p.nodes++; p.nodes > maxNodes {
+		return fmt.Errorf("%w: more than %d nodes", ErrTooBig, maxNodes)
+	}
+	return nil
+}
+
+func (p *parser) element(around *scope, depth int) (*Element, error) {
+	if depth == maxDepth {
+		return nil, fmt.Errorf("%w: nested more than %d deep", ErrTooBig, maxDepth)
+	}
+	start := p.pos
+	e, empty, err := p.startTag(around)
+	if err != nil {
+		return nil, err
+	}
+	if !empty {
+		e.innerAt = p.pos
+		if err := p.content(e, depth); err != nil {
+			return nil, err
+		}
+		e.inner = p.raw[e.innerAt:p.pos:p.pos]
+		if err := p.endTag(e); err != nil {
+			return nil, err
+		}
+	}
+	e.at, e.raw = start, p.raw[start:p.pos:p.pos]
+	return e, nil
+}
+
+// startTag reads a start tag or an empty-element tag.
+func (p *parser) startTag(around *scope) (e *Element, empty bool, err error) {
+	if !strings.HasPrefix(p.s[p.pos:], "<") {
+		return nil, false, p.malformed("no element")
+	}
+	if err := p.restricted(); err != nil {
+		return nil, false, err
+	}
+	p.pos++
+	if err := p.count(); err != nil {
+		return nil, false, err
+	}
+	e = &Element{scope: around, own: around}
+	var local string
+	if e.prefix, local, err = p.name(); err != nil {
+		return nil, false, err
+	}
+	e.Name.Local = local
+	empty, err = p.attributes(e)
+	if err != nil {
+		return nil, false, err
+	}
+	if e.Name.Space, err = p.resolve(e.own, e.prefix); err != nil {
+		return nil, false, err
+	}
+	return e, empty, p.qualify(e)
+}
+
+// restricted refuses what RFC 6120 §11.1 does.
+func (p *parser) restricted() error {
+	rest := p.s[p.pos:]
+	switch {
+	case strings.HasPrefix(rest, "<?"):
+		return fmt.Errorf("%w: a processing instruction", ErrRestricted)
+	case strings.HasPrefix(rest, "<!--"):
+		return fmt.Errorf("%w: a comment", ErrRestricted)
+	case strings.HasPrefix(rest, "<!"):
+		return fmt.Errorf("%w: a declaration", ErrRestricted)
+	}
+	return nil
+}
+
+// attributes reads up to the end of the tag. Declarations go to e.own; the
+// other attributes keep their prefix in Name.Space until qualify.
+func (p *parser) attributes(e *Element) (empty bool, err error) {
+	for n := 0; ; n++ {
+		before := p.pos
+		p.space()
+		switch {
+		case p.pos == len(p.s):
+			return false, p.malformed("the tag does not end")
+		case p.s[p.pos] == '>':
+			p.pos++
+			return false, nil
+		case strings.HasPrefix(p.s[p.pos:], "/>"):
+			p.pos += 2
+			return true, nil
+		case p.pos == before:
+			return false, p.malformed("no space before an attribute")
+		case n == maxAttributes:
+			return false, fmt.Errorf("%w: more than %d attributes", ErrTooBig, maxAttributes)
+		}
+		if err := p.attribute(e, e.scope); err != nil {
+			return false, err
+		}
+	}
+}
+
+func (p *parser) attribute(e *Element, around *scope) error {
+	if err := p.count(); err != nil {
+		return err
+	}
+	prefix, local, err := p.name()
+	if err != nil {
+		return err
+	}
+	value, err := p.value()
+	if err != nil {
+		return err
+	}
+	switch {
+	case prefix == "" && local == "xmlns":
+		return p.declare(e, "", value, around)
+	case prefix == "xmlns":
+		return p.declare(e, local, value, around)
+	}
+	e.Attr = append(e.Attr, xml.Attr{Name: xml.Name{Space: prefix, Local: local}, Value: value})
+	return nil
+}
+
+// declare adds a namespace declaration (Namespaces in XML 1.0 §3).
+func (p *parser) declare(e *Element, prefix, space string, around *scope) error {
+	for s := e.own; s != around; s = s.up {
+		if s.prefix == prefix {
+			return p.malformed("two declarations of the prefix %q", prefix)
+		}
+	}
+	switch {
+	case prefix == "xmlns", space == nsXMLNS, (prefix == "xml") != (space == nsXML):
+		return p.malformed("a reserved namespace is declared")
+	case prefix != "" && space == "":
+		return p.malformed("the prefix %q is undeclared again", prefix)
+	case e.own != nil && e.own.size >= maxScope:
+		return fmt.Errorf("%w: more than %d namespace declarations", ErrTooBig, maxScope)
+	}
+	e.own = e.own.declare(prefix, space)
+	return nil
+}
+
+// qualify turns the prefixes of the attributes into namespaces and refuses
+// duplicates.
+func (p *parser) qualify(e *Element) error {
+	for i := range e.Attr {
+		name := &e.Attr[i].Name
+		if name.Space != "" {
+			space, err := p.resolve(e.own, name.Space)
+			if err != nil {
+				return err
+			}
+			name.Space = space
+		}
+		for _, other := range e.Attr[:i] {
+			if other.Name == *name {
+				return p.malformed("two attributes %q", name.Local)
+			}
+		}
+	}
+	return nil
+}
+
+func (p *parser) resolve(s *scope, prefix string) (string, error) {
+	space, ok := s.lookup(prefix)
+	if !ok {
+		return "", p.malformed("the prefix %q is not declared", prefix)
+	}
+	return space, nil
+}
+
+// content reads up to the element's end tag.
+func (p *parser) content(e *Element, depth int) error {
+	for {
+		i := strings.IndexByte(p.s[p.pos:], '<')
+		if i < 0 {
+			return p.malformed("the element %q does not end", e.Name.Local)
+		}
+		if i > 0 {
+			text, err := p.unescape(p.s[p.pos:p.pos+i], false)
+			if err != nil {
+				return err
+			}
+			if e.Text == "" {
+				e.Text = text
+			} else {
+				e.Text += text
+			}
+			p.pos += i
+		}
+		switch rest := p.s[p.pos:]; {
+		case strings.HasPrefix(rest, "</"):
+			return nil
+		case strings.HasPrefix(rest, "<![CDATA["):
+			if err := p.cdata(e); err != nil {
+				return err
+			}
+		default:
+			child, err := p.element(e.own, depth+1)
+			if err != nil {
+				return err
+			}
+			e.Children = append(e.Children, child)
+		}
+	}
+}
+
+func (p *parser) cdata(e *Element) error {
+	if err := p.count(); err != nil {
+		return err
+	}
+	p.pos += len("<![CDATA[")
+	i := strings.Index(p.s[p.pos:], "]]>")
+	if i < 0 {
+		return p.malformed("a CDATA section does not end")
+	}
+	e.Text += newlines(p.s[p.pos : p.pos+i])
+	p.pos += i + len("]]>")
+	return nil
+}
+
+func (p *parser) endTag(e *Element) error {
+	p.pos += len("</")
+	prefix, local, err := p.name()
+	if err != nil {
+		return err
+	}
+	if prefix != e.prefix || local != e.Name.Local {
+		return p.malformed("the end tag does not match %q", e.Name.Local)
+	}
+	p.space()
+	if p.pos == len(p.s) || p.s[p.pos] != '>' {
+		return p.malformed("the end tag does not end")
+	}
+	p.pos++
+	return nil
+}
+
+// name reads a qualified name.
+func (p *parser) name() (prefix, local string, err error) {
+	start, colon := p.pos, -1
+	fresh := true // at the start of the prefix or of the local part
+	for p.pos < len(p.s) {
+		r, size := rune(p.s[p.pos]), 1
+		if r >= utf8.RuneSelf {
+			r, size = utf8.DecodeRuneInString(p.s[p.pos:])
+		}
+		if r == ':' {
+			if fresh || colon >= 0 {
+				return "", "", p.malformed("a name with a misplaced colon")
+			}
+			colon, fresh = p.pos, true
+		} else if isNameStart(r) || !fresh && isNameMore(r) {
+			fresh = false
+		} else {
+			break
+		}
+		p.pos += size
+	}
+	if fresh {
+		return "", "", p.malformed("no name")
+	}
+	if colon < 0 {
+		return "", p.s[start:p.pos], nil
+	}
+	if prefix = p.s[start:colon]; prefix == "xmlns" && p.s[start-1] == '<' {
+		return "", "", p.malformed("an element with the prefix xmlns")
+	}
+	return prefix, p.s[colon+1 : p.pos], nil
+}
+
+// value reads what follows an attribute's name.
+func (p *parser) value() (string, error) {
+	p.space()
+	if p.pos == len(p.s) || p.s[p.pos] != '=' {
+		return "", p.malformed("an attribute without a value")
+	}
+	p.pos++
+	p.space()
+	if p.pos == len(p.s) || p.s[p.pos] != '"' && p.s[p.pos] != '\'' {
+		return "", p.malformed("a value without quotes")
+	}
+	quote := p.s[p.pos]
+	p.pos++
+	i := strings.IndexByte(p.s[p.pos:], quote)
+	if i < 0 {
+		return "", p.malformed("a value does not end")
+	}
+	value := p.s[p.pos : p.pos+i]
+	if strings.IndexByte(value, '<') >= 0 {
+		return "", p.malformed("a '<' in a value")
+	}
+	text, err := p.unescape(value, true)
+	p.pos += i + 1
+	return text, err
+}
+
+// unescape is the text that s stands for (XML 1.0 §2.11, §3.3.3, §4.6).
+func (p *parser) unescape(s string, inValue bool) (string, error) {
+	if !inValue && strings.Contains(s, "]]>") {
+		return "", p.malformed("a ]]> outside of CDATA")
+	}
+	special := "&\r"
+	if inValue {
+		special = "&\r\n\t"
+	}
+	if !strings.ContainsAny(s, special) {
+		return s, nil
+	}
+	if inValue {
+		s = blanks.Replace(s)
+	} else {
+		s = newlines(s)
+	}
+	var b strings.Builder
+	for {
+		before, rest, found := strings.Cut(s, "&")
+		b.WriteString(before)
+		if !found {
+			return b.String(), nil
+		}
+		name, rest, found := strings.Cut(rest, ";")
+		if !found {
+			return "", p.malformed("an & without a ;")
+		}
+		text, err := p.reference(name)
+		if err != nil {
+			return "", err
+		}
+		b.WriteString(text)
+		s = rest
+	}
+}
+
+// reference is what &name; stands for.
+func (p *parser) reference(name string) (string, error) {
+	switch name {
+	case "lt":
+		return "<", nil
+	case "gt":
+		return ">", nil
+	case "amp":
+		return "&", nil
+	case "apos":
+		return "'", nil
+	case "quot":
+		return `"`, nil
+	}
+	digits, isNumber := strings.CutPrefix(name, "#")
+	if !isNumber {
+		return "", fmt.Errorf("%w: an entity reference", ErrRestricted)
+	}
+	base := 10
+	if hex, isHex := strings.CutPrefix(digits, "x"); isHex {
+		digits, base = hex, 16
+	}
+	n, err := strconv.ParseUint(digits, base, 32)
+	if err != nil || n > utf8.MaxRune || !isChar(rune(n)) {
+		return "", p.malformed("a reference to no character")
+	}
+	return string(rune(n)), nil
+}
