@@ -1,0 +1,120 @@
+package eventlog
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"peewit/bridge"
+)
+
+// errGap means that the connection lost messages; the follower starts anew.
+var errGap = errors.New("messages were lost on the way")
+
+// Follow calls fn with each record after a sequence, in order, for ever: pending
+// is how many are in the log behind it, 0 for the newest. Erased and expired
+// records are skipped. When the connection breaks it goes on after the last
+// record that fn had. It ends with ctx, with Close, with fn's error, or with an
+// error that names the sequence of a record that cannot be read.
+func (l *Log) Follow(ctx context.Context, after uint64, fn func(rec *bridge.Record, pending uint64) error) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	go func() {
+		select {
+		case <-l.done:
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
+	f := follower{log: l, after: after, fn: fn}
+	for {
+		err := f.follow(ctx)
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		if f.final != nil {
+			return f.final
+		}
+		l.logger.Debug("following the log anew", slog.Uint64("after", f.after), slog.Any("error", err))
+		pause := time.NewTimer(50 * time.Millisecond)
+		select {
+		case <-pause.C:
+		case <-ctx.Done():
+			pause.Stop()
+			return ctx.Err()
+		}
+	}
+}
+
+// follower is one call of Follow under way.
+type follower struct {
+	log   *Log
+	after uint64 // the last sequence dealt with
+	fn    func(*bridge.Record, uint64) error
+	final error // ends Follow
+}
+
+// follow hands out records until something breaks. It has a connection of its
+// own, so that reading the whole log delays no acknowledgement.
+func (f *follower) follow(ctx context.Context) error {
+	nc, err := f.log.dial(nats.NoReconnect())
+	if err != nil {
+		return fmt.Errorf("connect: %w", err)
+	}
+	defer nc.Close()
+	js, err := jetstream.New(nc, jetstream.WithDefaultTimeout(f.log.patience))
+	if err != nil {
+		return err
+	}
+	consumer, err := js.CreateConsumer(ctx, logName, jetstream.ConsumerConfig{
+		DeliverPolicy:     jetstream.DeliverByStartSequencePolicy,
+		OptStartSeq:       f.after + 1,
+		AckPolicy:         jetstream.AckNonePolicy,
+		MemoryStorage:     true,
+		Replicas:          1,
+		InactiveThreshold: 30 * time.Second,
+	})
+	if err != nil {
+		return fmt.Errorf("make consumer: %w", err)
+	}
+	messages, err := consumer.Messages(jetstream.PullMaxMessages(1000), jetstream.PullExpiry(10*time.Second), jetstream.PullHeartbeat(2*time.Second))
+	if err != nil {
+		return fmt.Errorf("ask for records: %w", err)
+	}
+	defer messages.Stop()
+	stop := context.AfterFunc(ctx, messages.Stop)
+	defer stop()
+	nc.SetClosedHandler(func(*nats.Conn) { messages.Stop() })
+	var delivered uint64
+	for {
+		msg, err := messages.Next()
+		if err != nil {
+			return err
+		}
+		meta, err := msg.Metadata()
+		if err != nil {
+			return err
+		}
+		if delivered++; meta.Sequence.Consumer != delivered {
+			return errGap
+		}
+		rec, err := bridge.DecodeRecord(msg.Data(), meta.Sequence.Stream, meta.Timestamp.UTC())
+		if err != nil {
+			f.final = err
+			return err
+		}
+		if err := f.fn(rec, meta.NumPending); err != nil {
+			f.final = err
+			return err
+		}
+		f.after = rec.Seq
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+	}
+}
