@@ -69,6 +69,7 @@ func (l *Later) Unwrap() error { return l.Err }
 type Log interface {
 	Follow(ctx context.Context, after uint64, fn func(rec *bridge.Record, pending uint64) error) error
 	Epoch() string
+	Began() uint64
 	Confirms(ctx context.Context, pos bridge.Position) (bool, error)
 	Get(ctx context.Context, key string) ([]byte, error)
 	Put(ctx context.Context, key string, value []byte, ttl time.Duration) error

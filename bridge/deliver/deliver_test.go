@@ -23,6 +23,7 @@ type fakeLog struct {
 	added chan struct{}
 	work  map[string][]byte
 	epoch string
+	began uint64
 }
 
 func newFakeLog() *fakeLog {
@@ -61,6 +62,8 @@ func (l *fakeLog) Follow(ctx context.Context, after uint64, fn func(*bridge.Reco
 }
 
 func (l *fakeLog) Epoch() string { return l.epoch }
+
+func (l *fakeLog) Began() uint64 { return l.began }
 
 func (l *fakeLog) Confirms(_ context.Context, pos bridge.Position) (bool, error) {
 	return pos.Seq == 0 || pos.Epoch == l.epoch && pos.Seq <= uint64(len(l.recs)), nil
@@ -329,6 +332,33 @@ func TestAnotherLogEmptiesTheQueue(t *testing.T) {
 		}
 		if got := o.Status(); len(got) != 0 {
 			t.Errorf("status %+v", got)
+		}
+	})
+}
+
+func TestRestoredLogDeliversItsNewPosts(t *testing.T) {
+	dirs := []string{t.TempDir(), t.TempDir()}
+	synctest.Test(t, func(t *testing.T) {
+		log, site := newFakeLog(), &fakeSite{targets: []Delivery{{Lane: "a", Target: "a"}}}
+		for range 10 {
+			log.post("alice")
+		}
+		_, stop := start(t, dirs[0], log, site)
+		synctest.Wait()
+		stop()
+		site.take()
+		// A backup of the first six posts, with cursors that are ahead of it.
+		log.epoch, log.began, log.recs = "two", 6, log.recs[:6]
+		_, stop = start(t, dirs[1], log, site)
+		defer stop()
+		synctest.Wait()
+		if got := site.take(); len(got) != 0 {
+			t.Errorf("a restored log sent again: %v", got)
+		}
+		log.post("alice")
+		synctest.Wait()
+		if diff := cmp.Diff([]string{"a alice 7"}, site.take()); diff != "" {
+			t.Error(diff)
 		}
 	})
 }

@@ -1,9 +1,8 @@
 package deliver
 
 import (
-	"bytes"
 	"context"
-	"encoding/binary"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -39,8 +38,9 @@ type lane struct {
 
 // cursor is the last delivery of an order that is over.
 type cursor struct {
-	seq    uint64
-	target string
+	Epoch  string `json:"epoch"` // of the log that Seq belongs to
+	Seq    uint64 `json:"seq"`
+	Target string `json:"target"`
 }
 
 func newLane(o *Outbox, key laneKey) *lane {
@@ -235,27 +235,45 @@ func (l *lane) delivered(ctx context.Context, d Delivery) (bool, error) {
 	c, known := l.cursors[d.Order]
 	l.mu.Unlock()
 	if !known {
-		value, err := l.box.log.Get(ctx, l.cursorKey(d.Order))
-		if err != nil {
+		var err error
+		if c, err = l.readCursor(ctx, d.Order); err != nil {
 			return false, fmt.Errorf("read cursor of lane %s: %w", l.key.name, err)
-		}
-		if len(value) >= 8 {
-			c = cursor{binary.BigEndian.Uint64(value), string(value[8:])}
 		}
 		l.mu.Lock()
 		l.cursors[d.Order] = c
 		l.mu.Unlock()
 	}
-	return d.Seq < c.seq || d.Seq == c.seq && bytes.Compare([]byte(d.Target), []byte(c.target)) <= 0, nil
+	return d.Seq < c.Seq || d.Seq == c.Seq && d.Target <= c.Target, nil
+}
+
+// readCursor is the cluster's cursor of an order. One of another epoch counts up
+// to where this one began: a restored log uses the sequences behind it anew.
+func (l *lane) readCursor(ctx context.Context, order string) (cursor, error) {
+	var c cursor
+	value, err := l.box.log.Get(ctx, l.cursorKey(order))
+	if err != nil || value == nil {
+		return c, err
+	}
+	if err := json.Unmarshal(value, &c); err != nil {
+		return c, err
+	}
+	if began := l.box.log.Began(); c.Epoch != l.box.log.Epoch() && c.Seq > began {
+		return cursor{Seq: began + 1}, nil // all of began, nothing after it
+	}
+	return c, nil
 }
 
 func (l *lane) advance(ctx context.Context, d Delivery) error {
-	value := append(binary.BigEndian.AppendUint64(nil, d.Seq), d.Target...)
+	c := cursor{Epoch: l.box.log.Epoch(), Seq: d.Seq, Target: d.Target}
+	value, err := json.Marshal(c)
+	if err != nil {
+		return err
+	}
 	if err := l.box.log.Put(ctx, l.cursorKey(d.Order), value, 0); err != nil {
 		return err
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.cursors[d.Order] = cursor{d.Seq, d.Target}
+	l.cursors[d.Order] = c
 	return nil
 }
