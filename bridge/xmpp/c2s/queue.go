@@ -20,19 +20,28 @@ var (
 type queue struct {
 	mu      sync.Mutex
 	limit   int
-	waiting [int(xmpp.Event) + 1]*batch
+	waiting lanes
 	size    int
 
-	final  []byte // the last thing to write, once ending
 	ending bool
-	busy   bool      // somebody is emptying the queue
-	since  time.Time // busy with one write since; zero when not
+	final  *batch        // the last words, once ending
+	done   chan struct{} // once ending: closed when the last words are written, or cannot be
+	busy   bool          // somebody is emptying the queue
+	since  time.Time     // busy with one write since; zero when not
 }
+
+// lanes are batches by priority.
+type lanes [int(xmpp.Event) + 1]*batch
 
 // batch is stanzas of one priority, one behind the other.
 type batch struct {
 	bytes []byte
-	ends  []int // where each stanza ends; what a transport writes in one message
+	ends  []int // where each stanza ends: WebSocket sends each in a message of its own
+}
+
+func (b *batch) add(stanza []byte) {
+	b.bytes = append(b.bytes, stanza...)
+	b.ends = append(b.ends, len(b.bytes))
 }
 
 // add copies a stanza into the queue. empty says that the caller has to see to
@@ -52,25 +61,32 @@ func (q *queue) add(p xmpp.Priority, stanza []byte) (empty bool, err error) {
 		b = batches.Get().(*batch)
 		q.waiting[p] = b
 	}
-	b.bytes = append(b.bytes, stanza...)
-	b.ends = append(b.ends, len(b.bytes))
+	b.add(stanza)
 	q.size += len(stanza)
 	return q.claim(), nil
 }
 
-// end makes final the last thing that is written; drop says that what waits is
-// not written. Only the first end counts.
-func (q *queue) end(final []byte, drop bool) (empty, first bool) {
+// end makes final the last words: nothing is written after them. drop says that
+// what waits is not written before them. Only the first end counts.
+func (q *queue) end(final *batch, drop bool) (empty, first bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if q.ending {
 		return false, false
 	}
-	q.ending, q.final = true, final
+	q.ending, q.final, q.done = true, final, make(chan struct{})
 	if drop {
-		q.waiting, q.size = [len(q.waiting)]*batch{}, 0
+		q.waiting, q.size = lanes{}, 0
 	}
 	return q.claim(), true
+}
+
+// hold keeps what is added from being written until the queue is emptied by the
+// caller. It reports false when somebody is emptying it now.
+func (q *queue) hold() bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.claim()
 }
 
 func (q *queue) claim() bool {
@@ -81,41 +97,57 @@ func (q *queue) claim() bool {
 	return true
 }
 
-// empty hands what waits to write until nothing does. write gets the batch's
-// bytes for the time of the call only. last is called, with what is to be
-// written at the very end, when the queue is ending and nothing waits. After an
-// error nothing more is written.
-func (q *queue) empty(write func(*batch) error, last func(final []byte)) {
+// empty writes what waits to w until nothing does, and the last words when the
+// queue is ending. After an error nothing more is written.
+func (q *queue) empty(w wire) {
 	for {
-		q.mu.Lock()
-		work := q.waiting
-		q.waiting = [len(q.waiting)]*batch{}
-		idle := q.size == 0
-		q.size = 0
-		if idle && !q.ending {
-			q.busy, q.since = false, time.Time{}
-			q.mu.Unlock()
+		work, final, ok := q.take()
+		if !ok {
 			return
 		}
-		final := q.final
-		q.since = time.Now()
-		q.mu.Unlock()
-		if idle {
-			last(final) // busy stays true: there is nothing to do any more
+		if final != nil {
+			w.hangUp(final)
+			close(q.done)
 			return
 		}
 		for _, b := range work {
 			if b == nil {
 				continue
 			}
-			if err := write(b); err != nil {
-				q.end(nil, true)
-				last(nil)
+			if err := w.write(b); err != nil {
+				q.end(new(batch), true)
+				w.kill()
+				close(q.done)
 				return
 			}
 			b.free()
 		}
 	}
+}
+
+// take is what to write next: what waits, or, when nothing does, the last
+// words. Without either the queue is free again and ok is false.
+func (q *queue) take() (work lanes, final *batch, ok bool) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	switch {
+	case q.size > 0:
+		work, q.waiting, q.size = q.waiting, work, 0
+	case q.ending:
+		final = q.final
+	default:
+		q.busy, q.since = false, time.Time{}
+		return work, nil, false
+	}
+	q.since = time.Now()
+	return work, final, true
+}
+
+// isEnding reports whether nothing more is taken.
+func (q *queue) isEnding() bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.ending
 }
 
 // stuck reports whether one write has taken longer than most.

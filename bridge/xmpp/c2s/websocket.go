@@ -18,8 +18,8 @@ import (
 // subprotocol is what a client asks for in Sec-WebSocket-Protocol (RFC 7395 §3.1).
 const subprotocol = "xmpp"
 
-// ServeHTTP is the listener for XMPP over WebSocket (RFC 7395): one connection
-// for one call. It answers anything but an upgrade with an HTTP error, and pages
+// ServeHTTP is the listener for XMPP over WebSocket (RFC 7395). It returns when
+// the connection stands. It answers anything but an upgrade with an HTTP error, and pages
 // of other origins with 403. The connection counts as encrypted when the request
 // came by HTTPS or from this machine, where a proxy has ended TLS.
 func (s *Server) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
@@ -37,9 +37,9 @@ func (s *Server) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 	}
 	conn.SetReadLimit(-1) // next has its own, which can be answered
 	w := &ws{conn: conn, limit: s.limits.Unauthenticated}
-	// The request's context ends with the server's, which is not ours to obey:
-	// Shutdown tells the client first.
-	s.handle(context.WithoutCancel(r.Context()), w, remoteOf(r), r.TLS != nil)
+	// In a goroutine of its own, because the HTTP server's holds more memory; in
+	// a context of its own, because Shutdown ends the session.
+	go s.handle(context.WithoutCancel(r.Context()), w, remoteOf(r), r.TLS != nil)
 }
 
 func asksForXMPP(value string) bool {
@@ -127,15 +127,8 @@ func (w *ws) message(stanza []byte) error {
 // selfContained adds the namespace that a stanza takes from its stream
 // (RFC 7395 §3.3.3) to one that does not declare it.
 func selfContained(stanza []byte) []byte {
-	tag := stanza
-	if i := bytes.IndexByte(stanza, '>'); i >= 0 {
-		tag = stanza[:i]
-	}
-	name := bytes.IndexAny(tag, " \t\r\n/")
-	if name < 0 {
-		name = len(tag)
-	}
-	if bytes.Contains(tag[name:], []byte(" xmlns=")) || bytes.HasPrefix(tag, []byte("<stream:")) {
+	name := bytes.IndexAny(stanza, " \t\r\n/>")
+	if name < 0 || declaresNamespace(stanza[name:]) || bytes.HasPrefix(stanza, []byte("<stream:")) {
 		return stanza
 	}
 	declaration := " xmlns='" + xmpp.NSClient + "'"
@@ -143,6 +136,30 @@ func selfContained(stanza []byte) []byte {
 	out = append(out, stanza[:name]...)
 	out = append(out, declaration...)
 	return append(out, stanza[name:]...)
+}
+
+// declaresNamespace reports whether the attributes of a start tag, up to its
+// '>', declare a default namespace.
+func declaresNamespace(tag []byte) bool {
+	for {
+		tag = bytes.TrimLeft(tag, " \t\r\n")
+		equals := bytes.IndexAny(tag, "=>")
+		if equals < 0 || tag[equals] == '>' {
+			return false
+		}
+		if string(bytes.TrimRight(tag[:equals], " \t\r\n")) == "xmlns" {
+			return true
+		}
+		value := bytes.TrimLeft(tag[equals+1:], " \t\r\n")
+		if len(value) == 0 {
+			return false
+		}
+		end := bytes.IndexByte(value[1:], value[0])
+		if end < 0 {
+			return false
+		}
+		tag = value[end+2:]
+	}
 }
 
 // pongTime is how long a client may take to answer a WebSocket ping.
@@ -159,20 +176,16 @@ func (w *ws) ping(func([]byte)) {
 	}()
 }
 
-// hangUp sends last as messages of its own and closes with the handshake of
-// RFC 6455.
-func (w *ws) hangUp(last []byte) {
-	for _, m := range splitLast(last) {
-		if w.conn.Write(context.Background(), websocket.MessageText, m) != nil {
-			w.kill()
-			return
-		}
+// hangUp closes with the handshake of RFC 6455.
+func (w *ws) hangUp(last *batch) {
+	if w.write(last) != nil {
+		w.kill()
+		return
 	}
 	// The client may be gone before it answers, which is as good.
 	_ = w.conn.Close(websocket.StatusNormalClosure, "")
 }
 
-// drain has nothing to do: the closing handshake reads what comes.
 func (w *ws) drain() {
 	for {
 		if _, _, err := w.conn.Reader(context.Background()); err != nil {

@@ -16,10 +16,12 @@ const (
 	nsSASL         = "urn:ietf:params:xml:ns:xmpp-sasl"
 	nsBind         = "urn:ietf:params:xml:ns:xmpp-bind"
 	nsSession      = "urn:ietf:params:xml:ns:xmpp-session"
-	nsRegister     = "jabber:iq:register"
-	nsRegisterHere = "http://jabber.org/features/iq-register"
 	nsFraming      = "urn:ietf:params:xml:ns:xmpp-framing"
 	nsStreamErrors = "urn:ietf:params:xml:ns:xmpp-streams"
+
+	nsRegister        = "jabber:iq:register"
+	nsRegisterFeature = "http://jabber.org/features/iq-register"
+	nsForm            = "jabber:x:data"
 )
 
 // wire is a client's connection with the framing that belongs to it: TCP
@@ -41,7 +43,7 @@ type wire interface {
 
 	write(b *batch) error
 	ping(add func([]byte)) // keeps what is on the way from forgetting an idle connection; does not block
-	hangUp(last []byte)    // writes last and says that nothing more comes
+	hangUp(last *batch)    // writes last and says that nothing more comes
 	drain()                // reads and forgets until the client hangs up too
 	kill()                 // closes the connection
 }
@@ -105,12 +107,10 @@ func (w *tcp) ping(add func([]byte)) { add([]byte(" ")) } // RFC 6120 §4.6.1
 
 // hangUp closes our half only: closing all of it with bytes of the client
 // unread would reset the connection, and the client might never see why.
-func (w *tcp) hangUp(last []byte) {
-	if len(last) > 0 {
-		if _, err := w.conn.Write(last); err != nil {
-			w.kill()
-			return
-		}
+func (w *tcp) hangUp(last *batch) {
+	if w.write(last) != nil {
+		w.kill()
+		return
 	}
 	half, ok := w.conn.(interface{ CloseWrite() error })
 	if !ok || half.CloseWrite() != nil {
