@@ -308,21 +308,3 @@ func cdata(f *Framer) (next, error) {
 	f.state = content
 	return again, nil
 }
-
-// startTagEnd is where the first tag of an element ends.
-func startTagEnd(b []byte) (int, error) {
-	quote := byte(0)
-	for i, c := range b {
-		switch {
-		case quote != 0:
-			if c == quote {
-				quote = 0
-			}
-		case c == '"' || c == '\'':
-			quote = c
-		case c == '>':
-			return i + 1, nil
-		}
-	}
-	return 0, fmt.Errorf("%w: a tag does not end", ErrMalformed)
-}

@@ -87,16 +87,24 @@ type Router struct {
 	logger    *slog.Logger
 	started   time.Time
 
-	sessions *sessions
-	asks     *asks
+	sessions  *sessions
+	asks      *asks
+	locks     *contactLocks
+	remotes   *remotes
+	caps      *capsTable
+	interests *interests
+	judging   sync.Mutex // one judgement of interests at a time
 
-	mu       sync.RWMutex
-	links    map[Link][]bridge.JID
-	byHost   map[bridge.JID]Link
-	others   Link // to every domain that no link names
-	iq       map[iqKey]IQHandler
-	messages map[string]MessageHandler
-	bounces  []MessageHandler
+	mu         sync.RWMutex // of what is registered
+	byHost     map[bridge.JID]Link
+	others     Link // to every domain that no link names
+	iq         map[iqKey]IQHandler
+	messages   map[string]MessageHandler
+	bounces    []MessageHandler
+	onInterest []InterestHandler
+	nodes      []NodeHandler
+	items      []ItemsHandler
+	places     [places]place
 }
 
 type iqKey struct{ typ, space, local string }
@@ -113,7 +121,10 @@ func NewRouter(o Options) *Router {
 		started:   time.Now(),
 		sessions:  newSessions(),
 		asks:      newAsks(),
-		links:     make(map[Link][]bridge.JID),
+		locks:     newContactLocks(),
+		remotes:   newRemotes(),
+		caps:      newCaps(),
+		interests: newInterests(),
 		byHost:    make(map[bridge.JID]Link),
 		iq:        make(map[iqKey]IQHandler),
 		messages:  make(map[string]MessageHandler),
@@ -121,6 +132,7 @@ func NewRouter(o Options) *Router {
 	if r.logger == nil {
 		r.logger = slog.New(slog.DiscardHandler)
 	}
+	r.handleOwn()
 	return r
 }
 
@@ -163,7 +175,6 @@ func (r *Router) HandleBounce(h MessageHandler) {
 func (r *Router) AddLink(hosts []bridge.JID, l Link) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.links[l] = hosts
 	if len(hosts) == 0 {
 		r.others = l
 	}
@@ -279,17 +290,11 @@ func (r *Router) sendOut(to bridge.JID, p Priority, stanza []byte) error {
 // guard refuses what would close a whole link: a stanza without a receiver or
 // with a sender that is not ours, or bytes that are no XML.
 func (r *Router) guard(stanza []byte) error {
-	end, err := startTagEnd(stanza)
-	if err != nil {
+	s := string(stanza)
+	if err := checkText(s); err != nil {
 		return err
 	}
-	if err := checkText(string(stanza[end:])); err != nil {
-		return err
-	}
-	p := parser{raw: stanza[:end], s: string(stanza[:end])}
-	if err := checkText(p.s); err != nil {
-		return err
-	}
+	p := parser{raw: stanza, s: s}
 	tag, _, err := p.startTag(stream(NSClient))
 	if err != nil {
 		return err

@@ -18,10 +18,12 @@ type bound struct {
 	jid       bridge.JID
 	anonymous bool
 
+	turn sync.Mutex // held while its presence is told to others: one change at a time
+
 	mu         sync.Mutex
-	presence   []byte // content of its last available presence; nil = unavailable
-	lang       string
+	presence   []byte // body of its last available presence; nil = unavailable
 	priority   int
+	ended      bool
 	interested bool                    // it asked for its roster (RFC 6121 §2.2)
 	directed   map[bridge.JID]struct{} // who else was told that it is available
 }
@@ -34,7 +36,65 @@ func (b *bound) takes(p Priority) bool {
 	return b.presence != nil && (p == Presence || b.priority >= 0)
 }
 
-func (b *bound) available() bool { return b.takes(Presence) }
+// body is the body of its presence, or nil when it is not available.
+func (b *bound) body() []byte {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.presence
+}
+
+// arrive makes the session available; first is true when it was not before. It
+// fails when the session has ended.
+func (b *bound) arrive(body []byte, priority int) (first, ok bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.ended {
+		return false, false
+	}
+	first = b.presence == nil
+	b.presence, b.priority = body, priority
+	return first, true
+}
+
+// depart makes the session unavailable and returns to whom else it had sent
+// its presence.
+func (b *bound) depart() (was bool, directed []bridge.JID) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	was = b.presence != nil
+	for to := range b.directed {
+		directed = append(directed, to)
+	}
+	b.presence, b.directed = nil, nil
+	return was, directed
+}
+
+// end keeps the session from becoming available again.
+func (b *bound) end() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.ended = true
+}
+
+// direct notes that an address was sent presence; false when there are too many.
+func (b *bound) direct(to bridge.JID) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if _, known := b.directed[to]; !known && (len(b.directed) >= maxDirected || b.ended) {
+		return false
+	}
+	if b.directed == nil {
+		b.directed = make(map[bridge.JID]struct{}, 1)
+	}
+	b.directed[to] = struct{}{}
+	return true
+}
+
+func (b *bound) undirect(to bridge.JID) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	delete(b.directed, to)
+}
 
 // sessions is the bound sessions by account and resource.
 type sessions struct {
@@ -98,19 +158,6 @@ func (t *sessions) of(bare bridge.JID) []*bound {
 	out := make([]*bound, 0, len(of))
 	for _, b := range of {
 		out = append(out, b)
-	}
-	return out
-}
-
-// all is every bound session.
-func (t *sessions) all() []*bound {
-	t.mu.RLock()
-	defer t.mu.RUnlock()
-	var out []*bound
-	for _, of := range t.by {
-		for _, b := range of {
-			out = append(out, b)
-		}
 	}
 	return out
 }

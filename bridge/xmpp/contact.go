@@ -1,0 +1,230 @@
+package xmpp
+
+import (
+	"context"
+	"fmt"
+	"hash/maphash"
+	"log/slog"
+	"slices"
+	"sync"
+
+	"peewit/bridge"
+)
+
+// Limits on one account's contacts.
+const (
+	maxContacts  = 10_000  // in the roster of an account with sessions
+	maxFollowers = 200_000 // of an address that is always there
+	maxPending   = 500     // strangers waiting for an answer
+)
+
+// contactLocks lets one change at a time happen to one contact.
+type contactLocks struct {
+	seed    maphash.Seed
+	stripes [64]sync.Mutex
+}
+
+func newContactLocks() *contactLocks { return &contactLocks{seed: maphash.MakeSeed()} }
+
+func (l *contactLocks) of(account, jid bridge.JID) *sync.Mutex {
+	h := maphash.String(l.seed, string(account)+"\x00"+string(jid))
+	return &l.stripes[h%uint64(len(l.stripes))]
+}
+
+// change replaces what is known of an account's contact by what fn makes of it,
+// and tells the account's sessions. Both states are returned. Nothing is saved
+// when fn changes nothing or fails. No two changes of one contact overlap.
+func (r *Router) change(ctx context.Context, account, jid bridge.JID, fn func(bridge.Contact) (bridge.Contact, error)) (before, after bridge.Contact, err error) {
+	lock := r.locks.of(account, jid)
+	lock.Lock()
+	defer lock.Unlock()
+	before, known := r.contacts.Get(account, jid)
+	if !known {
+		before = bridge.Contact{Account: account, JID: jid, Subscription: "none"}
+	}
+	after, err = fn(before)
+	if err != nil || sameContact(before, after) {
+		return before, before, err
+	}
+	if !known {
+		if err := r.room(account, after); err != nil {
+			return before, before, err
+		}
+	}
+	after.Removed = empty(after)
+	if err := r.contacts.Save(ctx, after); err != nil {
+		return before, before, fmt.Errorf("save contact %s of %s: %w", jid, account, err)
+	}
+	if !sameItem(before, after) {
+		r.push(account, after)
+	}
+	return before, after, nil
+}
+
+// room refuses one contact too many.
+func (r *Router) room(account bridge.JID, c bridge.Contact) error {
+	all := r.contacts.List(account)
+	most := maxContacts
+	if r.alwaysThere(account) {
+		most = maxFollowers
+	}
+	if len(all) >= most {
+		return bridge.Refuse(bridge.ResourceConstraint, "%s has too many contacts", account)
+	}
+	if c.InRoster {
+		return nil
+	}
+	strangers := 0
+	for _, o := range all {
+		if o.PendingIn && !o.InRoster {
+			strangers++
+		}
+	}
+	if strangers >= maxPending {
+		return bridge.Refuse(bridge.ResourceConstraint, "too many requests to %s are unanswered", account)
+	}
+	return nil
+}
+
+func sameContact(a, b bridge.Contact) bool {
+	return sameItem(a, b) && a.PendingIn == b.PendingIn && a.Removed == b.Removed
+}
+
+// sameItem reports whether two states of a contact look the same in the roster.
+func sameItem(a, b bridge.Contact) bool {
+	return a.Name == b.Name && slices.Equal(a.Groups, b.Groups) && a.Subscription == b.Subscription &&
+		a.Ask == b.Ask && a.InRoster == b.InRoster
+}
+
+// subscriptionOut deals with a presence that changes a subscription and comes
+// from one of our sessions (RFC 6121 §3.1.2, §3.1.5, §3.2.2, §3.3.2).
+func (r *Router) subscriptionOut(ctx context.Context, st *Stanza) {
+	account, contact := st.From.Bare(), st.To.Bare()
+	if account == contact || !r.exists(account) {
+		return
+	}
+	if !r.ours(contact) && r.linkTo(contact.Domain()) == nil && st.Type == subscribe {
+		r.Refuse(ctx, st, bridge.Refuse(RemoteServerNotFound, "there is no way to %s from here", contact.Domain()))
+		return
+	}
+	route := false
+	before, after, err := r.change(ctx, account, contact, func(c bridge.Contact) (next bridge.Contact, _ error) {
+		next, route = outbound(c, st.Type)
+		return next, nil
+	})
+	if err != nil {
+		r.Refuse(ctx, st, err)
+		return
+	}
+	if route {
+		whole := *st
+		whole.From, whole.To = account, contact // RFC 6121 §3.1.2: from the bare JID
+		r.tell(ctx, st.Type, account, contact, whole.Bytes())
+	}
+	r.seenChanged(ctx, before, after)
+}
+
+// tell carries a subscription stanza to a bare address.
+func (r *Router) tell(ctx context.Context, typ string, from, to bridge.JID, stanza []byte) {
+	if stanza == nil {
+		stanza = Wrap("presence", typ, "", from, to, nil)
+	}
+	if r.ours(to) {
+		r.subscriptionIn(ctx, typ, from, to, stanza)
+		return
+	}
+	if err := r.sendOut(to, Presence, stanza); err != nil {
+		r.logger.DebugContext(ctx, "presence lost", slog.String("to", string(to)), slog.Any("error", err))
+	}
+}
+
+// subscriptionIn deals with one that comes to an address of ours
+// (RFC 6121 §3.1.3, §3.1.6, §3.2.3, §3.3.3).
+func (r *Router) subscriptionIn(ctx context.Context, typ string, from, to bridge.JID, stanza []byte) {
+	switch {
+	case from == to:
+		return
+	case r.alwaysThere(to):
+		r.followed(ctx, typ, from, to)
+		return
+	case !r.exists(to):
+		if typ == subscribe { // RFC 6121 §3.1.3
+			r.tell(ctx, unsubscribed, to, from, nil)
+		}
+		return
+	}
+	tell := false
+	before, after, err := r.change(ctx, to, from, func(c bridge.Contact) (next bridge.Contact, _ error) {
+		next, tell = inbound(c, typ)
+		return next, nil
+	})
+	if err != nil {
+		r.logger.WarnContext(ctx, "presence subscription not changed", slog.String("account", string(to)),
+			slog.String("contact", string(from)), slog.String("type", typ), slog.Any("error", err))
+		return
+	}
+	if tell {
+		_ = r.Send(to, Presence, stanza) // nobody there: a request waits in the contact
+	}
+	if typ == subscribe && before.SeenByContact() { // RFC 6121 §3.1.3, item 2
+		r.tell(ctx, subscribed, to, from, nil)
+	}
+	r.seenChanged(ctx, before, after)
+}
+
+// seenChanged shows an account to a contact that may see it now, and hides it
+// from one that may not any more.
+func (r *Router) seenChanged(ctx context.Context, before, after bridge.Contact) {
+	if before.SeenByContact() == after.SeenByContact() {
+		return
+	}
+	if after.SeenByContact() {
+		r.show(ctx, after.Account, after.JID)
+	} else {
+		r.hide(ctx, after.Account, after.JID)
+	}
+	r.refresh(ctx, after.Account, after.JID)
+}
+
+// followed is subscriptionIn for an address that is always there. Everybody may
+// see it. It wants to see its followers elsewhere too: without their presence
+// it would not know which events they want (XEP-0163 §4). What changes nothing
+// is not answered, or two such addresses would never stop.
+func (r *Router) followed(ctx context.Context, typ string, from, to bridge.JID) {
+	before, after, err := r.change(ctx, to, from, func(c bridge.Contact) (bridge.Contact, error) {
+		next := c
+		switch typ {
+		case subscribe:
+			next.InRoster = true
+			next.Subscription = subscription(c.SeesContact(), true)
+			next.Ask = !r.ours(from) && !c.SeesContact()
+		case unsubscribe:
+			next = bridge.Contact{Account: to, JID: from, Subscription: "none"}
+		default:
+			next, _ = inbound(c, typ)
+		}
+		return next, nil
+	})
+	if err != nil {
+		r.logger.WarnContext(ctx, "follower not changed", slog.String("account", string(to)),
+			slog.String("contact", string(from)), slog.String("type", typ), slog.Any("error", err))
+		return
+	}
+	switch {
+	case typ == subscribe:
+		r.tell(ctx, subscribed, to, from, nil)
+		if !before.SeenByContact() {
+			r.show(ctx, to, from)
+		}
+		if after.Ask && !before.Ask {
+			r.tell(ctx, subscribe, to, from, nil)
+		}
+	case typ == unsubscribe && before.SeenByContact():
+		r.tell(ctx, unsubscribed, to, from, nil)
+		r.hide(ctx, to, from)
+		if before.SeesContact() || before.Ask {
+			r.tell(ctx, unsubscribe, to, from, nil)
+		}
+	}
+	r.refresh(ctx, to, from)
+}
