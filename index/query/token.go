@@ -34,7 +34,7 @@ func Fold(text string) string {
 	if isASCII(text) {
 		return strings.ToLower(text)
 	}
-	decomposed := norm.NFKD.String(text)
+	decomposed := norm.NFKD.String(strings.ToValidUTF8(text, " "))
 	var b strings.Builder
 	b.Grow(len(decomposed))
 	var base rune
