@@ -1,0 +1,148 @@
+package index
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"peewit/bridge"
+	"peewit/index/query"
+
+	"github.com/blevesearch/bleve/v2"
+)
+
+// The bounds of a search.
+const (
+	maxLimit     = 100
+	defaultLimit = 20
+	settleWait   = time.Second      // for posts that were acknowledged before the search
+	searchTime   = 10 * time.Second // for Bleve
+	maxRounds    = 10               // pages read because hits may not be shown
+)
+
+// Page says which hits of a search are wanted.
+type Page struct {
+	Limit  int    // 0 = 20, at most 100
+	Cursor string // of the result before, "" = the newest
+}
+
+// Hit is a post that was found.
+type Hit struct {
+	Seq  uint64 // the post's first sequence: its notice id
+	Item bridge.Item
+}
+
+// Result is one page of hits, the newest first.
+type Result struct {
+	Hits   []Hit
+	Total  int    // how many there are on all pages
+	Cursor string // for the next page; "" when this is the last
+	// Complete: every post acknowledged before the search was asked had been
+	// indexed.
+	Complete bool
+	// Rebuilding: the index is being built anew and older posts may be missing.
+	Rebuilding bool
+}
+
+// Search finds the posts that match a query. It waits for posts that were
+// acknowledged before, at most a second, and says when it gave up.
+func (x *Index) Search(ctx context.Context, q *query.Query, p Page) (Result, error) {
+	limit := p.Limit
+	if limit <= 0 {
+		limit = defaultLimit
+	}
+	limit = min(limit, maxLimit)
+	if p.Cursor != "" {
+		if _, err := seqOf(p.Cursor); err != nil || len(p.Cursor) != len(docID(0)) {
+			return Result{}, bridge.Refuse(bridge.BadRequest, "the cursor is not one of ours")
+		}
+	}
+	res := Result{Complete: x.settle(ctx), Rebuilding: x.rebuilding.Load()}
+	res.Complete = res.Complete && !res.Rebuilding
+	ctx, cancel := context.WithTimeout(ctx, searchTime)
+	defer cancel()
+	x.mu.RLock()
+	defer x.mu.RUnlock()
+	if x.store == nil {
+		res.Complete = false
+		return res, nil
+	}
+	if err := x.search(ctx, q, limit, p.Cursor, &res); err != nil {
+		return Result{}, fmt.Errorf("search for %s: %w", q, err)
+	}
+	return res, nil
+}
+
+// search fills res. Hits that may not be shown are passed over.
+func (x *Index) search(ctx context.Context, q *query.Query, limit int, after string, res *Result) error {
+	readable := bleve.NewBooleanQuery()
+	readable.AddMust(compile(q.Root))
+	readable.AddMustNot(termQuery(fieldKey, keyClosed))
+	for range maxRounds {
+		size := limit - len(res.Hits) + 1 // one more tells whether there is a next page
+		req := bleve.NewSearchRequestOptions(readable, size, 0, false)
+		req.SortBy([]string{"-_id"})
+		req.Score = "none"
+		if after != "" {
+			req.SetSearchAfter([]string{after})
+		}
+		found, err := x.store.SearchInContext(ctx, req)
+		if err != nil {
+			return err
+		}
+		res.Total = int(found.Total)
+		for _, h := range found.Hits {
+			if len(res.Hits) == limit {
+				res.Cursor = after
+				return nil
+			}
+			after = h.ID
+			hit, ok, err := x.hit(h.ID)
+			if err != nil {
+				return err
+			}
+			if ok {
+				res.Hits = append(res.Hits, hit)
+			}
+		}
+		if len(found.Hits) < size {
+			return nil
+		}
+	}
+	res.Cursor = after
+	return nil
+}
+
+// hit is the post of a document, if there still is one and it may be read now.
+func (x *Index) hit(id string) (Hit, bool, error) {
+	seq, err := seqOf(id)
+	if err != nil {
+		return Hit{}, false, nil
+	}
+	it, ok, err := x.opts.Archive.ItemBySeq(seq)
+	if err != nil {
+		return Hit{}, false, err
+	}
+	if !ok || it.Retracted || !x.open(it.NodeID) {
+		return Hit{}, false, nil
+	}
+	return Hit{Seq: seq, Item: it}, true, nil
+}
+
+// settle waits until everything in the log can be found and reports whether it
+// can.
+func (x *Index) settle(ctx context.Context) bool {
+	ctx, cancel := context.WithTimeout(ctx, settleWait)
+	defer cancel()
+	last, err := x.opts.Log.Last(ctx)
+	if err != nil {
+		return false
+	}
+	seq := last.Seq
+	for ; seq > x.seen.Load().Seq; seq-- { // the newest may be erased; those are never followed
+		if _, there, err := x.opts.Log.At(ctx, seq); err != nil || there {
+			break
+		}
+	}
+	return x.WaitFor(ctx, seq) == nil
+}
