@@ -13,6 +13,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"peewit/bridge"
@@ -77,11 +78,14 @@ func (h *host) serve(conn net.Conn) (end string) {
 	if err != nil {
 		return "broken"
 	}
-	if h.refuse == "" && string(proof) != fmt.Sprintf("<handshake>%x</handshake>", sha1.Sum([]byte("x&1"+h.secret))) {
-		h.refuse = "not-authorized"
+	h.mu.Lock()
+	refuse := h.refuse
+	h.mu.Unlock()
+	if refuse == "" && string(proof) != fmt.Sprintf("<handshake>%x</handshake>", sha1.Sum([]byte("x&1"+h.secret))) {
+		refuse = "not-authorized"
 	}
-	if h.refuse != "" {
-		fmt.Fprintf(conn, "<stream:error><%s xmlns='urn:ietf:params:xml:ns:xmpp-streams'/></stream:error></stream:stream>", h.refuse)
+	if refuse != "" {
+		fmt.Fprintf(conn, "<stream:error><%s xmlns='urn:ietf:params:xml:ns:xmpp-streams'/></stream:error></stream:stream>", refuse)
 		return "refused"
 	}
 	// Writing must not wait for a reader who waits for us.
@@ -160,7 +164,10 @@ func (h *host) deal(w io.Writer, piece []byte) {
 		h.heard(w, st)
 	}
 	if st.To == domain && st.Kind == "iq" {
-		if !h.silent {
+		h.mu.Lock()
+		silent := h.silent
+		h.mu.Unlock()
+		if !silent {
 			w.Write(piece)
 		}
 		return
@@ -196,6 +203,27 @@ func (h *host) deliver(st *xmpp.Stanza, to bridge.JID) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.messages = append(h.messages, &copied)
+}
+
+// change changes how the host behaves while it runs.
+func (h *host) change(fn func()) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	fn()
+}
+
+// dialed is when somebody connected.
+func (h *host) dialed() []time.Time {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return slices.Clone(h.dials)
+}
+
+// count is how many messages were delivered.
+func (h *host) count() int {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return len(h.messages)
 }
 
 // delivered is the ids of the messages that somebody got, in order.
@@ -329,6 +357,12 @@ func people(n int) []bridge.JID {
 		all = append(all, bridge.JID(fmt.Sprintf("reader%04d@example.org", i)))
 	}
 	return all
+}
+
+// pass lets time pass in a synctest bubble, and what it sets off happen.
+func pass(d time.Duration) {
+	<-time.After(d)
+	synctest.Wait()
 }
 
 func quiet() *slog.Logger { return slog.New(slog.DiscardHandler) }

@@ -174,6 +174,9 @@ func (n *lane) add(ctx context.Context, event Event, to bridge.JID, at cursor) e
 }
 
 func (n *lane) direct(ctx context.Context, event Event, to bridge.JID, at cursor) error {
+	if ctx.Err() != nil { // multicast was abandoned: what it lost comes first
+		return context.Cause(ctx)
+	}
 	before := len(n.batch)
 	n.batch = event.Stanza(n.batch, to)
 	size := len(n.batch) - before

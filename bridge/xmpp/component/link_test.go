@@ -71,8 +71,7 @@ func TestRefused(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				var log bytes.Buffer
 				l, stop := start(t, tt.host, newMemory(0), Options{Logger: slog.New(slog.NewTextHandler(&log, nil))})
-				time.Sleep(time.Hour)
-				synctest.Wait()
+				pass(time.Hour)
 				if st := l.Status(); st.Connected || !strings.Contains(st.Error, tt.want) {
 					t.Errorf("status %+v, want error %q", st, tt.want)
 				}
@@ -80,10 +79,10 @@ func TestRefused(t *testing.T) {
 				if n := strings.Count(log.String(), "\n"); n > 7 {
 					t.Errorf("an hour of the same trouble makes %d lines:\n%s", n, &log)
 				}
-				if strings.Contains(log.String(), secret) || !strings.Contains(log.String(), tt.host.refuse) {
+				if strings.Contains(log.String(), secret) || !strings.Contains(log.String(), tt.want) {
 					t.Errorf("log:\n%s", &log)
 				}
-				if n := len(tt.host.dials); n < 55 || n > 130 {
+				if n := len(tt.host.dialed()); n < 55 || n > 130 {
 					t.Errorf("%d attempts in an hour", n)
 				}
 			})
@@ -95,11 +94,11 @@ func TestBackoff(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := &host{refuse: "system-shutdown"}
 		_, stop := start(t, h, newMemory(0), Options{})
-		time.Sleep(20 * time.Minute)
+		pass(20 * time.Minute)
 		stop()
 		pause := firstPause
-		for i := 1; i < len(h.dials); i++ {
-			got := h.dials[i].Sub(h.dials[i-1])
+		for i := 1; i < len(h.dialed()); i++ {
+			got := h.dialed()[i].Sub(h.dialed()[i-1])
 			if got < pause/2 || got > pause {
 				t.Errorf("pause %d is %s, want %s to %s", i, got, pause/2, pause)
 			}
@@ -112,15 +111,14 @@ func TestGoodConnectionResetsBackoff(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := &host{refuse: "reset"}
 		_, stop := start(t, h, newMemory(0), Options{})
-		time.Sleep(10 * time.Minute)
-		h.refuse = ""
-		time.Sleep(mostPause)
-		synctest.Wait()
-		time.Sleep(steady)
+		pass(10 * time.Minute)
+		h.change(func() { h.refuse = "" })
+		pass(mostPause)
+		pass(steady)
 		broke := time.Now()
-		h.conns[len(h.conns)-1].Close()
-		time.Sleep(mostPause)
-		if got := h.dials[len(h.dials)-1].Sub(broke); got > firstPause {
+		h.change(func() { h.conns[len(h.conns)-1].Close() })
+		pass(mostPause)
+		if got := h.dialed()[len(h.dialed())-1].Sub(broke); got > firstPause {
 			t.Errorf("the first attempt after a good connection came after %s", got)
 		}
 		stop()
@@ -131,21 +129,19 @@ func TestGoodConnectionResetsBackoff(t *testing.T) {
 func TestDeadHost(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := &host{silent: true}
-		_, stop := start(t, h, newMemory(0), Options{})
-		time.Sleep(deadAfter - time.Second)
-		if len(h.dials) != 1 {
-			t.Fatalf("%d connections", len(h.dials))
+		_, stop := start(t, h, newMemory(0), Options{}) // no lane: only the asking tells
+		pass(deadAfter - time.Second)
+		if len(h.dialed()) != 1 {
+			t.Fatalf("%d connections", len(h.dialed()))
 		}
-		time.Sleep(time.Second + firstPause)
-		if len(h.dials) != 2 {
-			t.Errorf("%d connections after %s of silence", len(h.dials), deadAfter)
+		pass(time.Second + firstPause)
+		if len(h.dialed()) != 2 {
+			t.Errorf("%d connections after %s of silence", len(h.dialed()), deadAfter)
 		}
-		h.mu.Lock()
-		h.silent = false
-		h.mu.Unlock()
-		time.Sleep(2 * deadAfter)
-		if len(h.dials) > 3 {
-			t.Errorf("a host that answers pings was left: %d connections", len(h.dials))
+		h.change(func() { h.silent = false })
+		pass(2 * deadAfter)
+		if len(h.dialed()) > 3 {
+			t.Errorf("a host that answers pings was left: %d connections", len(h.dialed()))
 		}
 		stop()
 	})
@@ -205,8 +201,8 @@ func TestGuard(t *testing.T) {
 		if n := l.Status().Refused; n != uint64(len(bad)) {
 			t.Errorf("%d refused, want %d", n, len(bad))
 		}
-		if len(h.messages) != 1 || len(h.dials) != 1 {
-			t.Errorf("%d messages over %d connections", len(h.messages), len(h.dials))
+		if h.count() != 1 || len(h.dialed()) != 1 {
+			t.Errorf("%d messages over %d connections", h.count(), len(h.dialed()))
 		}
 	})
 }
@@ -239,7 +235,7 @@ func TestOrderOfReceiving(t *testing.T) {
 			}
 			fmt.Fprintf(w, "<message id='b' from='b@example.org' to='%s'/>", domain)
 			go func() {
-				time.Sleep(time.Second)
+				<-time.After(time.Second)
 				fmt.Fprintf(w, "<iq type='result' id='q' from='a@example.org/0' to='%s'/>", domain)
 			}()
 		}}
@@ -249,10 +245,13 @@ func TestOrderOfReceiving(t *testing.T) {
 			t.Fatal(err)
 		}
 		synctest.Wait()
-		if diff := cmp.Diff([]string{"b"}, got); diff != "" {
+		mu.Lock()
+		early := slices.Clone(got)
+		mu.Unlock()
+		if diff := cmp.Diff([]string{"b"}, early); diff != "" {
 			t.Errorf("while a's first request waits: %s", diff)
 		}
-		time.Sleep(2 * time.Second)
+		pass(2 * time.Second)
 		stop()
 		want := []string{"b"}
 		for i := range 20 {
@@ -338,9 +337,11 @@ func TestFlood(t *testing.T) {
 			t.Fatal(err)
 		}
 		synctest.Wait()
+		mu.Lock()
 		if handled["other@example.org"] != 1 {
 			t.Error("another sender had to wait")
 		}
+		mu.Unlock()
 		close(free)
 		synctest.Wait()
 		stop()
@@ -450,8 +451,8 @@ func TestHostileInput(t *testing.T) {
 		synctest.Wait()
 		st := l.Status()
 		stop()
-		if len(h.dials) != 1 || !st.Connected {
-			t.Errorf("%d connections, status %+v", len(h.dials), st)
+		if len(h.dialed()) != 1 || !st.Connected {
+			t.Errorf("%d connections, status %+v", len(h.dialed()), st)
 		}
 		for i := range inputs {
 			if !slices.Contains(got, fmt.Sprint(i)) {
