@@ -31,10 +31,15 @@ func (l *contactLocks) of(account, jid bridge.JID) *sync.Mutex {
 	return &l.stripes[h%uint64(len(l.stripes))]
 }
 
-// change replaces what is known of an account's contact by what fn makes of it,
-// and tells the account's sessions. Both states are returned. Nothing is saved
-// when fn changes nothing or fails. No two changes of one contact overlap.
-func (r *Router) change(ctx context.Context, account, jid bridge.JID, fn func(bridge.Contact) (bridge.Contact, error)) (before, after bridge.Contact, err error) {
+// edit says what becomes of a contact, and which stanza the account's sessions
+// are to see before they see their roster change (RFC 6121 §3.1.6, §3.2.3,
+// §3.3.3), or nil.
+type edit func(bridge.Contact) (next bridge.Contact, notice []byte, err error)
+
+// change edits one of an account's contacts and tells the account's sessions.
+// Both states are returned. Nothing is saved and told when the edit changes
+// nothing or fails. No two changes of one contact overlap.
+func (r *Router) change(ctx context.Context, account, jid bridge.JID, fn edit) (before, after bridge.Contact, err error) {
 	lock := r.locks.of(account, jid)
 	lock.Lock()
 	defer lock.Unlock()
@@ -42,7 +47,7 @@ func (r *Router) change(ctx context.Context, account, jid bridge.JID, fn func(br
 	if !known {
 		before = bridge.Contact{Account: account, JID: jid, Subscription: "none"}
 	}
-	after, err = fn(before)
+	after, notice, err := fn(before)
 	if err != nil || sameContact(before, after) {
 		return before, before, err
 	}
@@ -54,6 +59,9 @@ func (r *Router) change(ctx context.Context, account, jid bridge.JID, fn func(br
 	after.Removed = empty(after)
 	if err := r.contacts.Save(ctx, after); err != nil {
 		return before, before, fmt.Errorf("save contact %s of %s: %w", jid, account, err)
+	}
+	if notice != nil {
+		_ = r.Send(account, Presence, notice) // when nobody is there, a request waits in the contact
 	}
 	if !sameItem(before, after) {
 		r.push(account, after)
@@ -108,9 +116,9 @@ func (r *Router) subscriptionOut(ctx context.Context, st *Stanza) {
 		return
 	}
 	route := false
-	before, after, err := r.change(ctx, account, contact, func(c bridge.Contact) (next bridge.Contact, _ error) {
+	before, after, err := r.change(ctx, account, contact, func(c bridge.Contact) (next bridge.Contact, _ []byte, _ error) {
 		next, route = outbound(c, st.Type)
-		return next, nil
+		return next, nil, nil
 	})
 	if err != nil {
 		r.Refuse(ctx, st, err)
@@ -153,18 +161,13 @@ func (r *Router) subscriptionIn(ctx context.Context, typ string, from, to bridge
 		}
 		return
 	}
-	tell := false
-	before, after, err := r.change(ctx, to, from, func(c bridge.Contact) (next bridge.Contact, _ error) {
-		next, tell = inbound(c, typ)
-		return next, nil
+	before, after, err := r.change(ctx, to, from, func(c bridge.Contact) (bridge.Contact, []byte, error) {
+		return inbound(c, typ), stanza, nil
 	})
 	if err != nil {
 		r.logger.WarnContext(ctx, "presence subscription not changed", slog.String("account", string(to)),
 			slog.String("contact", string(from)), slog.String("type", typ), slog.Any("error", err))
 		return
-	}
-	if tell {
-		_ = r.Send(to, Presence, stanza) // nobody there: a request waits in the contact
 	}
 	if typ == subscribe && before.SeenByContact() { // RFC 6121 §3.1.3, item 2
 		r.tell(ctx, subscribed, to, from, nil)
@@ -191,7 +194,7 @@ func (r *Router) seenChanged(ctx context.Context, before, after bridge.Contact) 
 // it would not know which events they want (XEP-0163 §4). What changes nothing
 // is not answered, or two such addresses would never stop.
 func (r *Router) followed(ctx context.Context, typ string, from, to bridge.JID) {
-	before, after, err := r.change(ctx, to, from, func(c bridge.Contact) (bridge.Contact, error) {
+	before, after, err := r.change(ctx, to, from, func(c bridge.Contact) (bridge.Contact, []byte, error) {
 		next := c
 		switch typ {
 		case subscribe:
@@ -201,9 +204,9 @@ func (r *Router) followed(ctx context.Context, typ string, from, to bridge.JID) 
 		case unsubscribe:
 			next = bridge.Contact{Account: to, JID: from, Subscription: "none"}
 		default:
-			next, _ = inbound(c, typ)
+			next = inbound(c, typ)
 		}
-		return next, nil
+		return next, nil, nil
 	})
 	if err != nil {
 		r.logger.WarnContext(ctx, "follower not changed", slog.String("account", string(to)),

@@ -64,9 +64,9 @@ func (r *Router) rosterSet(ctx context.Context, st *Stanza) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	_, _, err = r.change(ctx, account, jid, func(c bridge.Contact) (bridge.Contact, error) {
+	_, _, err = r.change(ctx, account, jid, func(c bridge.Contact) (bridge.Contact, []byte, error) {
 		c.Name, c.Groups, c.InRoster = name, groups, true
-		return c, nil
+		return c, nil, nil
 	})
 	return nil, err
 }
@@ -105,11 +105,11 @@ func rosterNames(item *Element) (name string, groups []string, err error) {
 // rosterRemove takes a contact out of the roster and cancels the subscriptions
 // both ways (RFC 6121 §2.5.2).
 func (r *Router) rosterRemove(ctx context.Context, account, jid bridge.JID) error {
-	before, after, err := r.change(ctx, account, jid, func(c bridge.Contact) (bridge.Contact, error) {
+	before, after, err := r.change(ctx, account, jid, func(c bridge.Contact) (bridge.Contact, []byte, error) {
 		if !c.InRoster {
-			return c, bridge.Refuse(bridge.ItemNotFound, "%s is not in the roster", jid) // §2.5.3
+			return c, nil, bridge.Refuse(bridge.ItemNotFound, "%s is not in the roster", jid) // §2.5.3
 		}
-		return bridge.Contact{Account: account, JID: jid, Subscription: "none"}, nil
+		return bridge.Contact{Account: account, JID: jid, Subscription: "none"}, nil, nil
 	})
 	if err != nil {
 		return err

@@ -48,33 +48,25 @@ func outbound(c bridge.Contact, typ string) (next bridge.Contact, route bool) {
 }
 
 // inbound is what becomes of a contact when it sends its account a stanza of
-// this type, and whether the account is told (RFC 6121 appendix A.3).
-func inbound(c bridge.Contact, typ string) (next bridge.Contact, tell bool) {
-	next = c
+// this type (RFC 6121 appendix A.3). The account is told exactly when something
+// changes.
+func inbound(c bridge.Contact, typ string) bridge.Contact {
 	switch typ {
 	case subscribe: // §A.3.1
-		if c.PendingIn || c.SeenByContact() {
-			return c, false
-		}
-		next.PendingIn = true
-		return next, true
+		c.PendingIn = !c.SeenByContact()
 	case unsubscribe: // §A.3.2
-		next.PendingIn = false
-		next.Subscription = subscription(c.SeesContact(), false)
-		return next, c.PendingIn || c.SeenByContact()
+		c.PendingIn = false
+		c.Subscription = subscription(c.SeesContact(), false)
 	case subscribed: // §A.3.3
-		if !c.Ask {
-			return c, false
+		if c.Ask {
+			c.Ask = false
+			c.Subscription = subscription(true, c.SeenByContact())
 		}
-		next.Ask = false
-		next.Subscription = subscription(true, c.SeenByContact())
-		return next, true
 	case unsubscribed: // §A.3.4
-		next.Ask = false
-		next.Subscription = subscription(false, c.SeenByContact())
-		return next, c.Ask || c.SeesContact()
+		c.Ask = false
+		c.Subscription = subscription(false, c.SeenByContact())
 	}
-	return c, false
+	return c
 }
 
 // subscription is the state in one word.

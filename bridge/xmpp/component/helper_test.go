@@ -310,10 +310,21 @@ func (m *memory) Hold(ctx context.Context, _ string, fn func(context.Context) er
 	return fn(ctx)
 }
 
-// router remembers what it received; answer, when set, answers Ask.
+// router is a Router of functions, each of which may be nil.
 type router struct {
 	receive func(ctx context.Context, st *xmpp.Stanza)
 	answer  func(to bridge.JID, payload string) string
+	told    func(what string, l xmpp.Link)
+}
+
+func (r *router) LinkUp(_ context.Context, l xmpp.Link)   { r.tell("up", l) }
+func (r *router) LinkDown(l xmpp.Link)                    { r.tell("down", l) }
+func (r *router) Farewell(_ context.Context, l xmpp.Link) { r.tell("farewell", l) }
+
+func (r *router) tell(what string, l xmpp.Link) {
+	if r.told != nil {
+		r.told(what, l)
+	}
 }
 
 func (r *router) Receive(ctx context.Context, st *xmpp.Stanza) {

@@ -43,15 +43,6 @@ type Options struct {
 	// that Events sees every subscription that stands before it.
 	Applied func(ctx context.Context, seq uint64) error
 
-	// Up is called in a goroutine of its own when the host has accepted the link;
-	// its context ends with the connection. Down is called after the connection
-	// has ended, and says that nothing survived: nobody is known to be online.
-	// Leave is called before an orderly end, to send what is to be said last.
-	// Each may be nil.
-	Up    func(ctx context.Context)
-	Down  func()
-	Leave func(ctx context.Context)
-
 	Logger *slog.Logger
 	// Dial connects to Address; nil uses TCP.
 	Dial func(ctx context.Context, address string) (net.Conn, error)
@@ -63,6 +54,14 @@ type Router interface {
 	Receive(ctx context.Context, st *xmpp.Stanza)
 	// Ask sends an IQ get and waits for the answer.
 	Ask(ctx context.Context, from, to bridge.JID, payload []byte) (*xmpp.Stanza, error)
+	// LinkUp is told when the host has accepted the link; its context ends with
+	// the connection. It may take its time.
+	LinkUp(ctx context.Context, l xmpp.Link)
+	// LinkDown is told after the connection has ended: nothing that was known of
+	// others' presence is true any more.
+	LinkDown(l xmpp.Link)
+	// Farewell says what is to be said before an orderly end.
+	Farewell(ctx context.Context, l xmpp.Link)
 }
 
 // Log is what the lane asks of the event log; *eventlog.Log is one.

@@ -31,9 +31,13 @@ func TestHandshake(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				var calls []string
-				o.Up = func(ctx context.Context) { calls = append(calls, "up") }
-				o.Leave = func(ctx context.Context) { calls = append(calls, "leave") }
-				o.Down = func() { calls = append(calls, "down") }
+				o.Router = &router{told: func(what string, l xmpp.Link) {
+					calls = append(calls, what)
+					err := l.Send("bob@example.org", xmpp.Presence, message("<body>"+what+"</body>"))
+					if wantErr := what == "down"; (err != nil) != wantErr {
+						t.Errorf("send when %s: %v", what, err)
+					}
+				}}
 				h := &host{}
 				l, stop := start(t, h, newMemory(0), o)
 				synctest.Wait()
@@ -41,10 +45,13 @@ func TestHandshake(t *testing.T) {
 					t.Errorf("status %+v", st)
 				}
 				stop()
-				if diff := cmp.Diff([]string{"up", "leave", "down"}, calls); diff != "" {
+				if diff := cmp.Diff([]string{"up", "farewell", "down"}, calls); diff != "" {
 					t.Error(diff)
 				}
 				synctest.Wait()
+				if n := h.count(); n != 2 {
+					t.Errorf("%d messages arrived, want what was said first and last", n)
+				}
 				if diff := cmp.Diff([]string{"tag"}, h.ended); diff != "" {
 					t.Errorf("the stream was not ended in good order: %s", diff)
 				}

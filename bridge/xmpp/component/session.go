@@ -70,9 +70,7 @@ func (l *Link) serve(ctx context.Context) error {
 	l.session.Store(s)
 	l.setUp()
 	l.o.Logger.Info("component link up", slog.String("domain", string(l.o.Domain)))
-	if l.o.Up != nil {
-		wg.Go(func() { l.o.Up(active) })
-	}
+	wg.Go(func() { l.o.Router.LinkUp(active, l) })
 
 	select {
 	case <-ctx.Done():
@@ -88,9 +86,7 @@ func (l *Link) serve(ctx context.Context) error {
 	writing.Wait()
 	wg.Wait()
 	l.saveCursor(ctx)
-	if l.o.Down != nil {
-		l.o.Down()
-	}
+	l.o.Router.LinkDown(l)
 	return context.Cause(alive)
 }
 
@@ -296,9 +292,7 @@ func (s *session) leave(ctx, alive context.Context, reading, writing *sync.WaitG
 	// Whatever hangs now hangs on the connection.
 	stop := context.AfterFunc(bye, func() { s.conn.Close() })
 	defer stop()
-	if s.l.o.Leave != nil {
-		s.l.o.Leave(bye)
-	}
+	s.l.o.Router.Farewell(bye, s.l)
 	s.out.close()
 	writing.Wait()
 	if err := s.stream.Close(); err != nil { // writes </stream:stream>

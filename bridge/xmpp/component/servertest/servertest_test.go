@@ -10,7 +10,7 @@ import (
 // The drivers and servers are proven against each other first, with the servers'
 // own pubsub, which none of us wrote.
 
-func TestEveryClientWithEveryServer(t *testing.T) {
+func TestIntegrationEveryClientWithEveryServer(t *testing.T) {
 	servers := map[string]func(testing.TB, Options) *Server{"prosody": StartProsody, "ejabberd": StartEjabberd}
 	clients := map[string]func(testing.TB) *Client{"slixmpp": StartSlixmpp, "strophe": StartStrophe}
 	for server, startServer := range servers {
@@ -99,7 +99,7 @@ func befriend(t *testing.T, follower, followed *Client, followerJID, followedJID
 	})
 }
 
-func TestRestart(t *testing.T) {
+func TestIntegrationRestart(t *testing.T) {
 	for name, startServer := range map[string]func(testing.TB, Options) *Server{"prosody": StartProsody, "ejabberd": StartEjabberd} {
 		t.Run(name, func(t *testing.T) {
 			s := startServer(t, Options{})

@@ -17,7 +17,7 @@ http_ports = { {{.HTTP}} }
 http_interfaces = { "127.0.0.1" }
 http_default_host = "{{.Domain}}"
 
-modules_enabled = { "disco", "roster", "saslauth", "pep", "ping", "register", "posix", "websocket" }
+modules_enabled = { "disco", "roster", "saslauth", "pep", "ping", "offline", "register", "posix", "websocket" }
 modules_disabled = { "s2s", "limits", "tls" }
 allow_registration = true
 c2s_require_encryption = false
