@@ -85,6 +85,7 @@ type Item struct {
 	Origin    Origin
 	Payload   []byte // one XML element with every namespace it needs, or nothing
 	Retracted bool   // true: only the id is left
+	Of        uint64 // First of the post that this item of a planet shows; 0 = its own
 }
 
 // Origin says by which door a post came in. It is what keeps a post from going

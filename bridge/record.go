@@ -65,6 +65,10 @@ type Retract struct {
 	Items  []string `json:"items"`
 	Actor  JID      `json:"actor"`  // bare
 	Notify bool     `json:"notify"` // the request asked that subscribers be told
+
+	// First is the sequence of each item's first version, in the order of Items:
+	// it marks the place of what the log has been told to erase.
+	First []uint64 `json:"first,omitempty"`
 }
 
 // Purge takes every item out of a node.
