@@ -23,6 +23,11 @@ func ParseJID(s string) (JID, error) {
 	if err != nil {
 		return "", fmt.Errorf("parse JID: %w", err)
 	}
+	// Preparing twice must change nothing, or the same address would be two: what
+	// fails that ("..", which becomes ".") is no address.
+	if again, err := jid.Parse(j.String()); err != nil || !again.Equal(j) {
+		return "", fmt.Errorf("parse JID: %q is not stable when prepared", s)
+	}
 	return JID(j.String()), nil
 }
 
