@@ -95,8 +95,11 @@ func TestIntegrationBrokenStream(t *testing.T) {
 				}
 				const posts = 500
 				for i := range posts {
+					if i%100 == 0 {
+						line.until("connected", func(st component.Status) bool { return st.Connected })
+					}
 					line.log.append()
-					if i%100 == 50 {
+					if i%100 == 99 {
 						line.cut()
 					}
 				}
