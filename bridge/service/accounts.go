@@ -1,0 +1,166 @@
+package service
+
+import (
+	"context"
+	"crypto/rand"
+	"time"
+
+	"peewit/bridge"
+)
+
+// inviteLife is how long an unused invitation is good for.
+const inviteLife = 7 * 24 * time.Hour
+
+// Accounts are the people with a nickname here.
+type Accounts struct{ *core }
+
+// AccountOptions are what an account can be made with.
+type AccountOptions struct {
+	Password string       // "" = nobody can log in
+	Owners   []bridge.JID // bare JIDs elsewhere with every right of the account
+	Admin    bool
+}
+
+// JID is the address of a nickname.
+func (a *Accounts) JID(nick string) bridge.JID {
+	return bridge.JID(nick + "@" + string(a.opts.Domain))
+}
+
+// Create makes an account with its microblog node, in one step. A nickname in
+// use is a [bridge.Conflict]; so is an owner who owns another account.
+func (a *Accounts) Create(ctx context.Context, nick string, o AccountOptions) (bridge.Account, error) {
+	return a.create(ctx, nick, o, nil)
+}
+
+// Register makes an account for a stranger as far as registration is open to
+// strangers; invite is the token that registration by invite asks for.
+func (a *Accounts) Register(ctx context.Context, nick, password, invite string) error {
+	if password == "" {
+		return bridge.Refuse(bridge.NotAcceptable, "a password is needed") // XEP-0077 §3.1.1
+	}
+	switch a.opts.Registration {
+	case "open":
+		_, err := a.create(ctx, nick, AccountOptions{Password: password}, nil)
+		return err
+	case "invite":
+		inv, ok := a.reg.Invite(invite)
+		if !ok || inv.Removed || time.Now().After(inv.Expires) {
+			return bridge.Refuse(bridge.NotAllowed, "an invitation is needed to register here")
+		}
+		inv.Removed = true
+		_, err := a.create(ctx, nick, AccountOptions{Password: password}, &inv)
+		return err
+	}
+	return bridge.Refuse(bridge.NotAllowed, "registration is closed here")
+}
+
+// Registration says who may register: "open", "invite" or "closed".
+func (a *Accounts) Registration() string { return a.opts.Registration }
+
+func (a *Accounts) create(ctx context.Context, nick string, o AccountOptions, used *bridge.Invite) (bridge.Account, error) {
+	if err := bridge.CheckNick(nick, a.opts.Bot); err != nil {
+		return bridge.Account{}, err
+	}
+	now := time.Now().UTC()
+	account := bridge.Account{Nick: nick, Owners: o.Owners, Admin: o.Admin, Created: now}
+	records := []bridge.Record{{Account: &account}}
+	if o.Password != "" {
+		credential, err := bridge.NewCredential(nick, o.Password)
+		if err != nil {
+			return bridge.Account{}, err
+		}
+		records = append(records, bridge.Record{Credential: &credential})
+	}
+	home := newNode(bridge.Addr{Service: a.JID(nick), Name: bridge.NodeMicroblog}, a.JID(nick), bridge.MicroblogConfig())
+	home.Created = now
+	records = append(records, bridge.Record{Node: &home})
+	if used != nil {
+		records = append(records, bridge.Record{Invite: used})
+	}
+	err := a.change(ctx, func() ([]bridge.Draft, error) {
+		if _, taken := a.reg.Account(nick); taken {
+			return nil, bridge.Refuse(bridge.Conflict, "the nickname %s is taken", nick)
+		}
+		for _, owner := range o.Owners {
+			if other, taken := a.reg.AccountOf(owner); taken {
+				return nil, bridge.Refuse(bridge.Conflict, "%s owns the account %s already", owner, other.Nick)
+			}
+		}
+		return a.guardAll(records), nil
+	})
+	return account, err
+}
+
+func (c *core) guardAll(records []bridge.Record) []bridge.Draft {
+	drafts := make([]bridge.Draft, len(records))
+	for i, rec := range records {
+		drafts[i] = c.guarded(rec)
+	}
+	return drafts
+}
+
+// SetPassword replaces the password of an account; the log forgets the old keys.
+func (a *Accounts) SetPassword(ctx context.Context, nick, password string) error {
+	if password == "" {
+		return bridge.Refuse(bridge.NotAcceptable, "a password is needed")
+	}
+	credential, err := bridge.NewCredential(nick, password)
+	if err != nil {
+		return err
+	}
+	return a.change(ctx, func() ([]bridge.Draft, error) {
+		if _, ok := a.reg.Account(nick); !ok {
+			return nil, noAccount(nick)
+		}
+		return []bridge.Draft{a.guarded(bridge.Record{Credential: &credential})}, nil
+	})
+}
+
+// Remove takes the account away with its nodes, roster and password.
+func (a *Accounts) Remove(ctx context.Context, nick string) error {
+	return a.change(ctx, func() ([]bridge.Draft, error) {
+		account, ok := a.reg.Account(nick)
+		if !ok {
+			return nil, noAccount(nick)
+		}
+		account.Removed = true
+		records := []bridge.Record{
+			{Account: &account},
+			{Credential: &bridge.Credential{Nick: nick, Removed: true}},
+		}
+		for _, n := range a.reg.Nodes(a.JID(nick)) {
+			n.Removed = true
+			records = append(records, bridge.Record{Node: &n})
+		}
+		for _, t := range a.reg.Tracks() {
+			if t.Owner == nick {
+				records = append(records, a.trackRecords(t)...)
+			}
+		}
+		return a.guardAll(records), nil
+	})
+}
+
+// List is all accounts, by nickname.
+func (a *Accounts) List() []bridge.Account { return a.reg.Accounts() }
+
+// Invite makes an invitation for one account.
+func (a *Accounts) Invite(ctx context.Context) (bridge.Invite, error) {
+	invite := bridge.Invite{Token: rand.Text(), Expires: time.Now().Add(inviteLife).UTC()}
+	_, err := a.commit(ctx, a.guarded(bridge.Record{Invite: &invite}))
+	return invite, err
+}
+
+// Credential is what proves the account's password; false when nobody can log
+// in to it.
+func (a *Accounts) Credential(nick string) (bridge.Credential, bool) { return a.reg.Credential(nick) }
+
+// Verify reports whether password is the account's.
+func (a *Accounts) Verify(nick, password string) bool {
+	credential, ok := a.reg.Credential(nick)
+	return ok && credential.Verify(password)
+}
+
+func noAccount(nick string) error {
+	return bridge.Refuse(bridge.ItemNotFound, "there is no account %s", nick)
+}
