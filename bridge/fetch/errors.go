@@ -39,6 +39,9 @@ func (r *Response) refusal() error {
 	return &StatusError{Status: r.Status, RetryAfter: retryAfter(r.Header, time.Now())}
 }
 
+// RetryAfter is how long the host asks to be left alone; 0 = it did not say.
+func (r *Response) RetryAfter() time.Duration { return retryAfter(r.Header, time.Now()) }
+
 // maxRetryAfter bounds how long a host can keep us away with one answer.
 const maxRetryAfter = 24 * time.Hour
 
