@@ -1,0 +1,213 @@
+package pubsub
+
+import (
+	"cmp"
+	"context"
+	"slices"
+	"strconv"
+	"strings"
+
+	"peewit/bridge"
+	"peewit/bridge/archive"
+	"peewit/bridge/xmpp"
+)
+
+// What is advertised works; what does not work is not advertised
+// (XEP-0060 §10). The access models are those that a node here can have.
+var (
+	everywhere = []string{
+		nsPubsub,
+		nsPubsub + "#access-open",
+		nsPubsub + "#config-node",
+		nsPubsub + "#config-node-max",
+		nsPubsub + "#create-and-configure",
+		nsPubsub + "#create-nodes",
+		nsPubsub + "#delete-items",
+		nsPubsub + "#delete-nodes",
+		nsPubsub + "#instant-nodes",
+		nsPubsub + "#item-ids",
+		nsPubsub + "#meta-data",
+		nsPubsub + "#multi-items",
+		nsPubsub + "#persistent-items",
+		nsPubsub + "#publish",
+		nsPubsub + "#publish-options",
+		nsPubsub + "#purge-nodes",
+		nsPubsub + "#retract-items",
+		nsPubsub + "#retrieve-affiliations",
+		nsPubsub + "#retrieve-default",
+		nsPubsub + "#retrieve-items",
+		nsPubsub + "#retrieve-subscriptions",
+		nsPubsub + "#rsm",
+		nsPubsub + "#subscribe",
+		nsRSM,
+	}
+	onDomain = []string{
+		nsSocialFeed, // XEP-0472 §5
+	}
+	onAccount = []string{
+		nsPubsub + "#access-presence",
+		nsPubsub + "#auto-create",
+		nsPubsub + "#auto-subscribe",
+		nsPubsub + "#filtered-notifications",
+		nsPubsub + "#last-published",
+		nsPubsub + "#presence-notifications",
+		nsPubsub + "#presence-subscribe",
+		nsPubsub + "#pubsub-on-a-jid",
+	}
+)
+
+// advertise says what the domain and the accounts can do.
+func (h *Handler) advertise() {
+	h.router.Advertise(xmpp.OnDomain, xmpp.Info{
+		Identities: []xmpp.Identity{{Category: "pubsub", Type: "service", Name: "Peewit"}},
+		Features:   slices.Concat(everywhere, onDomain),
+	})
+	h.router.Advertise(xmpp.OnAccount, xmpp.Info{
+		Identities: []xmpp.Identity{{Category: "pubsub", Type: "pep"}}, // XEP-0163 §6.1
+		Features:   slices.Concat(everywhere, onAccount),
+	})
+	h.router.HandleNode(h.describe)
+	h.router.HandleItems(h.list)
+}
+
+// describe answers disco#info of a node (XEP-0060 §5.3, §5.4).
+func (h *Handler) describe(_ context.Context, q xmpp.Query) (*xmpp.Info, error) {
+	c := call{from: q.From, service: q.To.Bare()}
+	node, err := h.node(c, q.Node)
+	if bridge.Is(err, bridge.ItemNotFound) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	return &xmpp.Info{
+		Identities: []xmpp.Identity{{Category: "pubsub", Type: "leaf", Name: node.Config.Title}},
+		Features:   []string{nsPubsub, nsInfo},
+		Forms:      []xmpp.Form{{Type: formMetaData, Fields: h.metaData(&node)}},
+	}, nil
+}
+
+// metaData is what everybody may know about a node (XEP-0060 §5.4).
+func (h *Handler) metaData(node *bridge.Node) []xmpp.Field {
+	cfg := &node.Config
+	var owners, publishers []string
+	for _, a := range h.svc.Registry().Affiliations(node.ID) {
+		switch a.Role {
+		case bridge.RoleOwner:
+			owners = append(owners, string(a.JID))
+		case bridge.RolePublisher, bridge.RolePublishOnly:
+			publishers = append(publishers, string(a.JID))
+		}
+	}
+	one := func(name, kind, label, value string) xmpp.Field {
+		return xmpp.Field{Var: name, Kind: kind, Label: label, Values: []string{value}}
+	}
+	fields := []xmpp.Field{
+		one("pubsub#title", "text-single", "The name of the node", cfg.Title),
+		one("pubsub#description", "text-single", "A description of the node", cfg.Description),
+		one("pubsub#type", "text-single", "The semantic type of the items", cfg.Type),
+		one("pubsub#language", "list-single", "The default language of the node", cfg.Language),
+		one("pubsub#creator", "jid-single", "Who made the node", string(node.Owner)),
+		one("pubsub#creation_date", "text-single", "When the node was made", stamp(node.Created)),
+		one("pubsub#access_model", "list-single", "Who may subscribe and read", string(cfg.AccessModel)),
+		one("pubsub#publish_model", "list-single", "Who may publish", string(cfg.PublishModel)),
+		one("pubsub#max_items", "text-single", "How many items are kept", maxItems(cfg)),
+		one("pubsub#num_subscribers", "text-single", "How many subscribe", strconv.Itoa(len(h.svc.Registry().Subscriptions(node.ID)))),
+		{Var: "pubsub#owner", Kind: "jid-multi", Label: "The owners", Values: owners},
+		{Var: "pubsub#publisher", Kind: "jid-multi", Label: "The publishers", Values: publishers},
+	}
+	return slices.DeleteFunc(fields, func(f xmpp.Field) bool {
+		return len(f.Values) == 0 || f.Values[0] == ""
+	})
+}
+
+// list answers disco#items: the nodes of a service (XEP-0060 §5.2), or the items
+// of a node by their ids (§5.5).
+func (h *Handler) list(ctx context.Context, q xmpp.Query) ([]xmpp.DiscoItem, []byte, bool, error) {
+	c := call{from: q.From, service: q.To.Bare()}
+	if h.serves(c.service) != nil {
+		return nil, nil, false, nil
+	}
+	p, err := readPaging(q.Element)
+	if err != nil {
+		return nil, nil, true, err
+	}
+	if q.Node == "" {
+		items, set, err := h.listNodes(c, p)
+		return items, set, true, err
+	}
+	node, err := h.node(c, q.Node)
+	if bridge.Is(err, bridge.ItemNotFound) {
+		return nil, nil, false, nil
+	}
+	if err != nil {
+		return nil, nil, true, err
+	}
+	items, set, err := h.listItems(ctx, c, &node, p)
+	return items, set, true, err
+}
+
+// listNodes is a page of the nodes that the sender may read (XEP-0163 §6.2). The
+// nodes of comments go with their posts and are in no list.
+func (h *Handler) listNodes(c call, p paging) ([]xmpp.DiscoItem, []byte, error) {
+	var all []xmpp.DiscoItem
+	for _, node := range h.svc.Nodes.List(c.service) {
+		if strings.HasPrefix(node.Addr.Name, bridge.NodeMicroblog+":comments/") || h.allow(c.from, bridge.Read, &node) != nil {
+			continue
+		}
+		all = append(all, xmpp.DiscoItem{JID: c.service, Node: node.Addr.Name, Name: node.Config.Title})
+	}
+	byName := func(i xmpp.DiscoItem, name string) int { return cmp.Compare(i.Node, name) }
+	from, to := 0, len(all)
+	if p.hasAfter { // a name that is gone still says where it was (XEP-0059 §2.4)
+		i, found := slices.BinarySearchFunc(all, p.after, byName)
+		if from = i; found {
+			from++
+		}
+	}
+	if p.hasBefore && p.before != "" {
+		to, _ = slices.BinarySearchFunc(all, p.before, byName)
+	}
+	size := maxPage
+	if p.max >= 0 {
+		size = min(size, p.max)
+	}
+	if p.hasBefore {
+		from = max(from, to-size)
+	}
+	page := all[from:min(to, from+size)]
+	if !p.asked && len(page) == len(all) {
+		return page, nil, nil
+	}
+	s := set{index: from, count: len(all)}
+	if len(page) > 0 {
+		s.first, s.last = uid(page[0].Node, false), uid(page[len(page)-1].Node, false)
+	}
+	w := new(writer)
+	writeSet(w, s)
+	return page, w.b, nil
+}
+
+// listItems is a page of a node's items by name: no attribute node, they are
+// none (XEP-0060 §5.5).
+func (h *Handler) listItems(ctx context.Context, c call, node *bridge.Node, p paging) ([]xmpp.DiscoItem, []byte, error) {
+	wanted := wanted{query: archive.Query{Max: maxPage, Oldest: true}}
+	if p.max >= 0 {
+		wanted.query.Max = min(maxPage, p.max)
+	}
+	wanted.strict(p)
+	page, err := h.page(ctx, c.from, node, wanted.query)
+	if err != nil {
+		return nil, nil, err
+	}
+	items := make([]xmpp.DiscoItem, len(page.Items))
+	for i := range page.Items {
+		items[i] = xmpp.DiscoItem{JID: c.service, Name: page.Items[i].ID}
+	}
+	if !p.asked && page.Total <= len(items) {
+		return items, nil, nil
+	}
+	w := new(writer)
+	writeSet(w, wanted.set(page))
+	return items, w.b, nil
+}
