@@ -194,61 +194,61 @@ func TestGroupCommitKeepsEachCallersOrder(t *testing.T) {
 
 // TestGroup hands the writer requests that wait together.
 func TestGroup(t *testing.T) {
-	everywhere(t, func(t *testing.T, l *Log) {
-		waiting := func(d bridge.Draft) *request {
-			m, err := encode(&d)
-			if err != nil {
-				t.Fatal(err)
+	t.Parallel()
+	l := openLog(t, Options{Dir: t.TempDir()})
+	waiting := func(d bridge.Draft) *request {
+		m, err := encode(&d)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return newRequest(m)
+	}
+	group := func(prefix string, n int) []*request {
+		rs := make([]*request, n)
+		for i := range rs {
+			rs[i] = waiting(post(fmt.Sprint(prefix, i), "x"))
+		}
+		return rs
+	}
+	batched := func(seq uint64) bool {
+		m, err := l.records.GetMsg(t.Context(), seq)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return m.Header.Get("Nats-Batch-Id") != ""
+	}
+	few, many := group("few", groupFrom-1), group("many", groupFrom)
+	for _, rs := range [][]*request{few, many} {
+		if err := l.recordWriter.write(t.Context(), rs...); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if batched(few[0].acks[0].Seq) || !batched(many[0].acks[0].Seq) {
+		t.Errorf("few in a batch: %v, many in a batch: %v", batched(few[0].acks[0].Seq), batched(many[0].acks[0].Seq))
+	}
+	// One repeat and one conflict refuse the batch; the members go singly, in
+	// order, and only the conflict is refused.
+	mustAppend(t, l, account("alice", 0))
+	mixed := group("mixed", 20)
+	mixed[3] = waiting(post("few3", "x"))
+	mixed[7] = waiting(account("alice", 0))
+	wantCondition(t, l.recordWriter.write(t.Context(), mixed...), bridge.Conflict)
+	var last uint64
+	for i, r := range mixed {
+		switch i {
+		case 3:
+			if r.err != nil || r.acks[0] != (bridge.Ack{Seq: few[3].acks[0].Seq, Duplicate: true}) {
+				t.Errorf("the repeat: %+v, %v", r.acks, r.err)
 			}
-			return newRequest(m)
-		}
-		group := func(prefix string, n int) []*request {
-			rs := make([]*request, n)
-			for i := range rs {
-				rs[i] = waiting(post(fmt.Sprint(prefix, i), "x"))
+		case 7:
+			wantCondition(t, r.err, bridge.Conflict)
+		default:
+			if r.err != nil || r.acks[0].Seq <= last || batched(r.acks[0].Seq) {
+				t.Fatalf("member %d: %+v after %d, %v", i, r.acks, last, r.err)
 			}
-			return rs
+			last = r.acks[0].Seq
 		}
-		batched := func(seq uint64) bool {
-			m, err := l.records.GetMsg(t.Context(), seq)
-			if err != nil {
-				t.Fatal(err)
-			}
-			return m.Header.Get("Nats-Batch-Id") != ""
-		}
-		few, many := group("few", groupFrom-1), group("many", groupFrom)
-		for _, rs := range [][]*request{few, many} {
-			if err := l.recordWriter.write(t.Context(), rs...); err != nil {
-				t.Fatal(err)
-			}
-		}
-		if batched(few[0].acks[0].Seq) || !batched(many[0].acks[0].Seq) {
-			t.Errorf("few in a batch: %v, many in a batch: %v", batched(few[0].acks[0].Seq), batched(many[0].acks[0].Seq))
-		}
-		// One repeat and one conflict refuse the batch; the members go singly, in
-		// order, and only the conflict is refused.
-		mustAppend(t, l, account("alice", 0))
-		mixed := group("mixed", 20)
-		mixed[3] = waiting(post("few3", "x"))
-		mixed[7] = waiting(account("alice", 0))
-		wantCondition(t, l.recordWriter.write(t.Context(), mixed...), bridge.Conflict)
-		var last uint64
-		for i, r := range mixed {
-			switch i {
-			case 3:
-				if r.err != nil || r.acks[0] != (bridge.Ack{Seq: few[3].acks[0].Seq, Duplicate: true}) {
-					t.Errorf("the repeat: %+v, %v", r.acks, r.err)
-				}
-			case 7:
-				wantCondition(t, r.err, bridge.Conflict)
-			default:
-				if r.err != nil || r.acks[0].Seq <= last || batched(r.acks[0].Seq) {
-					t.Fatalf("member %d: %+v after %d, %v", i, r.acks, last, r.err)
-				}
-				last = r.acks[0].Seq
-			}
-		}
-	})
+	}
 }
 
 func TestTooBig(t *testing.T) {

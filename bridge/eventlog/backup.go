@@ -311,13 +311,22 @@ func (b *restorer) stream(ctx context.Context, config jetstream.StreamConfig) er
 	if begin.Error != nil {
 		return begin.Error
 	}
+	if err := b.pieces(ctx, config.Name, begin.Subject); err != nil {
+		// The server would wait for more; ended too early it gives up at once.
+		return errors.Join(err, b.send(ctx, begin.Subject, nil))
+	}
+	return b.send(ctx, begin.Subject, nil)
+}
+
+// pieces hands over the entries that belong to a stream.
+func (b *restorer) pieces(ctx context.Context, name, subject string) error {
 	var piece []byte
 	for {
 		if err := b.advance(); err != nil {
 			return err
 		}
-		if !strings.HasPrefix(b.hdr.Name, config.Name+"/") {
-			break
+		if !strings.HasPrefix(b.hdr.Name, name+"/") {
+			return nil
 		}
 		if b.hdr.Size > maxRecord {
 			return fmt.Errorf("piece %s has %d bytes", b.hdr.Name, b.hdr.Size)
@@ -326,11 +335,10 @@ func (b *restorer) stream(ctx context.Context, config jetstream.StreamConfig) er
 		if _, err := io.ReadFull(b.tar, piece); err != nil {
 			return fmt.Errorf("backup is cut short: %w", err)
 		}
-		if err := b.send(ctx, begin.Subject, piece); err != nil {
+		if err := b.send(ctx, subject, piece); err != nil {
 			return err
 		}
 	}
-	return b.send(ctx, begin.Subject, nil)
 }
 
 // send hands over a piece of a snapshot, or its end, and waits for the answer.

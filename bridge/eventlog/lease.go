@@ -1,6 +1,7 @@
 package eventlog
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -72,6 +73,7 @@ func (l *Log) Hold(ctx context.Context, name string, fn func(ctx context.Context
 			h.release()
 			return err
 		}
+		h.revision = 0
 		l.logger.Warn("lease lost", slog.String("lease", name), slog.Any("error", err))
 	}
 }
@@ -82,7 +84,7 @@ type lease struct {
 	key      string // hashed: bucket keys refuse most characters
 	name     string
 	owner    []byte
-	revision uint64
+	revision uint64    // of the last claim, 0 while it is not held
 	since    time.Time // when the last successful claim was sent
 }
 
@@ -91,13 +93,11 @@ func (h *lease) acquire(ctx context.Context) error {
 	again := time.NewTicker(h.log.leaseTTL / 10)
 	defer again.Stop()
 	for {
-		err := h.claim(ctx, func(ctx context.Context, kv jetstream.KeyValue) (uint64, error) {
-			return kv.Create(ctx, h.key, h.owner)
-		})
+		err := h.claim(ctx)
 		if err == nil {
 			return nil
 		}
-		if !errors.Is(err, jetstream.ErrKeyExists) {
+		if !taken(err) {
 			h.log.logger.Debug("lease not to be had", slog.String("lease", h.name), slog.Any("error", err))
 		}
 		select {
@@ -113,32 +113,36 @@ func (h *lease) acquire(ctx context.Context) error {
 // renew claims the lease again and again; when that fails for two thirds of the
 // TTL, or somebody else has it, the holder is told.
 func (h *lease) renew(ctx context.Context, cancel context.CancelCauseFunc) {
-	again := time.NewTicker(h.log.leaseTTL / 5)
+	again := time.NewTicker(h.log.leaseTTL / 6)
 	defer again.Stop()
 	for {
-		left := time.NewTimer(time.Until(h.since.Add(h.log.leaseTTL * 2 / 3)))
 		select {
 		case <-ctx.Done():
-			left.Stop()
 			return
-		case <-left.C:
+		case <-h.log.done:
 			cancel(errLost)
 			return
 		case <-again.C:
-			left.Stop()
 		}
-		err := h.claim(ctx, func(ctx context.Context, kv jetstream.KeyValue) (uint64, error) {
-			return kv.Update(ctx, h.key, h.owner, h.revision)
-		})
-		if apiCode(err) == jetstream.JSErrCodeStreamWrongLastSequence {
+		deadline := h.since.Add(h.log.leaseTTL * 2 / 3)
+		asking, stop := context.WithDeadline(ctx, deadline)
+		err := h.claim(asking)
+		stop()
+		if taken(err) || err != nil && !time.Now().Before(deadline) {
 			cancel(errLost)
 			return
 		}
 	}
 }
 
-// claim asks for the lease and notes when it asked: from then the TTL is counted.
-func (h *lease) claim(ctx context.Context, ask func(context.Context, jetstream.KeyValue) (uint64, error)) error {
+// taken reports whether a claim failed because somebody else has the lease.
+func taken(err error) bool {
+	return errors.Is(err, jetstream.ErrKeyExists) || apiCode(err) == jetstream.JSErrCodeStreamWrongLastSequence
+}
+
+// claim asks for the lease, or for more of it, and notes when it asked: from then
+// the TTL is counted. A claim whose answer got lost is recognised as one's own.
+func (h *lease) claim(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, h.log.leaseTTL/3)
 	defer cancel()
 	kv, err := h.log.leases(ctx)
@@ -146,7 +150,17 @@ func (h *lease) claim(ctx context.Context, ask func(context.Context, jetstream.K
 		return err
 	}
 	sent := time.Now()
-	revision, err := ask(ctx, kv)
+	var revision uint64
+	if h.revision == 0 {
+		revision, err = kv.Create(ctx, h.key, h.owner)
+	} else {
+		revision, err = kv.Update(ctx, h.key, h.owner, h.revision)
+	}
+	if taken(err) {
+		if entry, read := kv.Get(ctx, h.key); read == nil && bytes.Equal(entry.Value(), h.owner) {
+			revision, err = kv.Update(ctx, h.key, h.owner, entry.Revision())
+		}
+	}
 	if err != nil {
 		return err
 	}

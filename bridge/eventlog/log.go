@@ -118,7 +118,7 @@ func connect(ctx context.Context, o Options) (_ *Log, err error) {
 			return l, fmt.Errorf("open log: %w", err)
 		}
 	}
-	common := []nats.Option{nats.Name("peewit"), nats.ReconnectBufSize(-1), nats.Timeout(l.patience)}
+	common := []nats.Option{nats.Name("peewit"), nats.ReconnectBufSize(-1), nats.Timeout(2 * time.Second)}
 	if o.URL == "" {
 		room := o.room
 		if room == nil {
@@ -169,8 +169,11 @@ func (l *Log) prepare(ctx context.Context) error {
 	if _, err := l.leases(ctx); err != nil {
 		return err
 	}
-	l.recordWriter = newWriter(l, info.Config.Replicas == 1)
-	l.valueWriter = newWriter(l, l.values.CachedInfo().Config.Replicas == 1)
+	// A batch saves fsyncs and costs the files it is staged in. Without an fsync
+	// for each message, and on a cluster, whose raft groups by itself, it is slower.
+	group := l.server != nil && l.server.always
+	l.recordWriter = newWriter(l, group)
+	l.valueWriter = newWriter(l, group)
 	l.wg.Go(l.recordWriter.run)
 	l.wg.Go(l.valueWriter.run)
 	if l.server != nil {
@@ -188,7 +191,7 @@ func (l *Log) Close() error {
 	var err error
 	l.once.Do(func() {
 		close(l.done)
-		l.wg.Wait()
+		l.finishWriting()
 		if l.nc != nil {
 			l.nc.Close()
 		}
@@ -200,6 +203,23 @@ func (l *Log) Close() error {
 		}
 	})
 	return err
+}
+
+// finishWriting lets the writers have their answers, for two seconds.
+func (l *Log) finishWriting() {
+	finished := make(chan struct{})
+	go func() {
+		l.wg.Wait()
+		close(finished)
+	}()
+	enough := time.NewTimer(2 * time.Second)
+	defer enough.Stop()
+	select {
+	case <-finished:
+	case <-enough.C:
+		l.nc.Close() // whoever still waits for an answer has none
+		<-finished
+	}
 }
 
 // Epoch names this log. A new log and a restored one have new names; it never

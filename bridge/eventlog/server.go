@@ -159,12 +159,24 @@ func (s *server) keep(done <-chan struct{}) {
 		}
 		s.logger.Info("starting the embedded log anew", slog.Uint64("free_bytes", free))
 		s.stop()
-		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
-		if err := s.start(ctx); err != nil {
+		if err := s.startBefore(done); err != nil {
 			s.logger.Error("the log does not start", slog.Any("error", err))
 		}
-		cancel()
 	}
+}
+
+// startBefore starts the server unless done comes first.
+func (s *server) startBefore(done <-chan struct{}) error {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	go func() {
+		select {
+		case <-done:
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
+	return s.start(ctx)
 }
 
 // health is the server's own opinion of its streams.

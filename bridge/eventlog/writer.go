@@ -18,7 +18,7 @@ import (
 
 const (
 	maxBatch   = 1000     // members of an atomic batch; JetStream's limit
-	groupFrom  = 16       // a batch costs about 2 ms, a single append 0.2 ms
+	groupFrom  = 16       // a batch costs some ms, a single append an fsync
 	groupBytes = 8 << 20  // of one group commit
 	queueBytes = 64 << 20 // of all that waits
 )
@@ -29,7 +29,7 @@ const (
 // the last one asks for the commit (ADR-50).
 type writer struct {
 	log   *Log
-	group bool // independent messages may share a batch; raft groups by itself
+	group bool // independent messages may share a batch
 
 	mu     sync.Mutex
 	queue  []*request
@@ -329,6 +329,10 @@ func (w *writer) batch(msgs []*nats.Msg) ([]bridge.Ack, error) {
 	}
 	if err == nil && ack.Count != len(msgs) {
 		err = fmt.Errorf("the log took %d of %d records", ack.Count, len(msgs))
+	}
+	if apiCode(err) == codeBatchPartial && w.log.server != nil {
+		// In process nothing gets lost on the way: a member could not be written.
+		return nil, diskFull(err)
 	}
 	if err != nil {
 		return nil, refusal("append batch", err)
