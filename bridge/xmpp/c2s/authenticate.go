@@ -45,6 +45,10 @@ func (s *session) exchange(name string, auth *xmpp.Element) ([]byte, error) {
 		return nil, failure("encryption-required") // RFC 6120 §6.5.4
 	case !slices.Contains(offered(s.server.options.Anonymous), name):
 		return nil, failure("invalid-mechanism") // RFC 6120 §6.5.7
+	case name == "ANONYMOUS" && s.attempts > 0:
+		// Libraries try what is left when a password is wrong; whoever gave one
+		// wants to be told, not to be nobody.
+		return nil, failure("not-authorized")
 	case !s.server.failures.open(s.from):
 		return nil, failure("temporary-auth-failure") // RFC 6120 §6.5.11
 	}

@@ -5,7 +5,8 @@ import "bytes"
 // mask is a piece of the wire as it may be logged: where it could hold a secret
 // (SASL, registration) only the tags are left.
 func mask(piece []byte) string {
-	if !bytes.Contains(piece, []byte(nsSASL)) && !bytes.Contains(piece, []byte(nsRegister)) {
+	secret := bytes.Contains(piece, []byte(nsSASL)) || bytes.Contains(piece, []byte(nsRegister))
+	if !secret || bytes.HasPrefix(piece, []byte("<stream:features")) {
 		return string(piece)
 	}
 	var b bytes.Buffer

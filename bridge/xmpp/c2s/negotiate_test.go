@@ -202,6 +202,16 @@ func TestTooManyFailures(t *testing.T) {
 	c.failing("policy-violation")
 }
 
+// A wrong password does not make an anonymous session of its owner.
+func TestNotAnonymousAfterAPassword(t *testing.T) {
+	h := newHouse(t, nil).listen(t, false)
+	c := h.dial(t)
+	c.open()
+	c.send(auth("PLAIN", b64("\x00alice\x00wrong"))).expect("<failure xmlns='" + nsSASL + "'><not-authorized/></failure>")
+	c.send(auth("ANONYMOUS", "")).expect("<failure xmlns='" + nsSASL + "'><not-authorized/></failure>")
+	c.send(auth("PLAIN", b64("\x00alice\x00pencil"))).expect("<success*")
+}
+
 func TestAnonymous(t *testing.T) {
 	h := newHouse(t, nil).listen(t, false)
 	c := h.dial(t)
