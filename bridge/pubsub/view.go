@@ -2,6 +2,7 @@ package pubsub
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"time"
 
@@ -74,7 +75,7 @@ func (h *Handler) viewed(ctx context.Context, reader bridge.JID, v View, node *b
 	if q.IDs == nil {
 		page, err = v.Items(ctx, *node, q)
 	} else {
-		page, err = h.byViewID(ctx, reader, q.IDs)
+		page, err = h.byViewID(ctx, reader, node, q.IDs)
 	}
 	for i := range page.Items {
 		item := &page.Items[i]
@@ -83,46 +84,63 @@ func (h *Handler) viewed(ctx context.Context, reader bridge.JID, v View, node *b
 	return page, err
 }
 
-func (h *Handler) byViewID(ctx context.Context, reader bridge.JID, ids []string) (archive.Page, error) {
+func (h *Handler) byViewID(ctx context.Context, reader bridge.JID, node *bridge.Node, ids []string) (archive.Page, error) {
 	var page archive.Page
 	size := 0
 	for _, viewID := range ids {
 		addr, id, ok := h.ofViewID(viewID)
-		if !ok {
+		if !ok || !h.mayShow(node, addr) {
 			continue
 		}
-		one, err := h.svc.Posts.Items(ctx, reader.Bare(), addr, archive.Query{IDs: []string{id}, Max: 1})
-		if err != nil { // no such node, or not for this reader: no such item
-			continue
+		one, err := h.svc.Posts.Items(ctx, reader.Bare(), addr, archive.Query{IDs: []string{id}})
+		if err != nil {
+			return page, err
 		}
 		for _, item := range one.Items {
-			if size += len(item.Payload); size > maxPageBytes {
+			if size += len(item.Payload); size > maxPageBytes && len(page.Items) > 0 {
 				return page, nil
 			}
 			page.Items = append(page.Items, item)
 		}
 	}
-	page.Total = len(page.Items)
 	return page, nil
 }
 
-// shownIn is the nodes of the timelines that show what is published to node, by
-// the rule of archive.Timeline: what anybody may read of microblogs and sources.
-func (h *Handler) shownIn(node *bridge.Node) []bridge.Node {
-	if node.Config.AccessModel != bridge.AccessOpen || !node.Config.PersistItems {
+// mayShow reports whether a view can hold posts of a node: public those of the
+// accounts, the others everything that is in all.
+func (h *Handler) mayShow(view *bridge.Node, addr bridge.Addr) bool {
+	node, ok := h.svc.Registry().Node(addr)
+	if !ok {
+		return false
+	}
+	in := timelinesOf(&node)
+	if view.Addr.Name == service.ViewPublic {
+		return slices.Contains(in, service.ViewPublic)
+	}
+	return len(in) > 0
+}
+
+// timelinesOf is the timelines that show what is published to a node, by the
+// rule of archive.Timeline: what anybody may read of microblogs and sources.
+func timelinesOf(node *bridge.Node) []string {
+	local := node.Addr.Service.Local()
+	switch {
+	case node.Config.AccessModel != bridge.AccessOpen || !node.Config.PersistItems:
 		return nil
-	}
-	var names []string
-	switch local := node.Addr.Service.Local(); {
 	case local == "" && strings.HasPrefix(node.Addr.Name, bridge.FeedNode("")):
-		names = []string{service.ViewAll}
-	case local != "" && node.Addr.Name == bridge.NodeMicroblog && strings.Contains(local, `\`): // a shadow, XEP-0106
-		names = []string{service.ViewAll}
-	case local != "" && node.Addr.Name == bridge.NodeMicroblog:
-		names = []string{service.ViewAll, service.ViewPublic}
+		return []string{service.ViewAll}
+	case local == "" || node.Addr.Name != bridge.NodeMicroblog:
+		return nil
+	case strings.Contains(local, `\`): // a shadow of somebody elsewhere (XEP-0106)
+		return []string{service.ViewAll}
 	}
+	return []string{service.ViewAll, service.ViewPublic}
+}
+
+// shownIn is the nodes of the timelines that show what is published to a node.
+func (h *Handler) shownIn(node *bridge.Node) []bridge.Node {
 	var nodes []bridge.Node
-	for _, name := range names {
+	for _, name := range timelinesOf(node) {
 		if view, ok := h.svc.Registry().Node(bridge.Addr{Service: h.domain, Name: name}); ok {
 			nodes = append(nodes, view)
 		}
