@@ -73,12 +73,13 @@ func (t *capsTable) forget(contact bridge.JID) {
 func (t *capsTable) note(w waiter) (ask bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	s := t.of[w.contact]
+	before := t.of[w.contact]
+	nodes, known := t.verified[w.claim.key]
 	others, running := t.waiting[w.claim.key]
-	if s != nil && s.claim == w.claim && (s.asked || s.nodes != nil || running) {
+	same := before != nil && before.claim == w.claim
+	if same && !known && (before.asked || before.nodes != nil || running) {
 		return false
 	}
-	nodes, known := t.verified[w.claim.key]
 	t.of[w.contact] = &state{claim: w.claim, nodes: nodes}
 	if known || w.claim.key == "" {
 		return false

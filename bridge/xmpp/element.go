@@ -20,7 +20,9 @@ type Element struct {
 	own    *scope // the declarations in force inside it
 	prefix string
 
-	at, innerAt int // where raw and inner begin in what was parsed
+	// Where in what was parsed raw and inner begin, and where the declaration of
+	// a default namespace (with the space before it) begins and ends.
+	at, innerAt, declAt, declEnd int
 }
 
 // Child is the first child with this name, or nil. An empty space matches

@@ -185,13 +185,14 @@ func (p *parser) attributes(e *Element) (empty bool, err error) {
 		case n == maxAttributes:
 			return false, fmt.Errorf("%w: more than %d attributes", ErrTooBig, maxAttributes)
 		}
-		if err := p.attribute(e, e.scope); err != nil {
+		if err := p.attribute(e, before); err != nil {
 			return false, err
 		}
 	}
 }
 
-func (p *parser) attribute(e *Element, around *scope) error {
+// attribute reads one attribute; the space before it begins at from.
+func (p *parser) attribute(e *Element, from int) error {
 	if err := p.count(); err != nil {
 		return err
 	}
@@ -205,17 +206,18 @@ func (p *parser) attribute(e *Element, around *scope) error {
 	}
 	switch {
 	case prefix == "" && local == "xmlns":
-		return p.declare(e, "", value, around)
+		e.declAt, e.declEnd = from, p.pos
+		return p.declare(e, "", value)
 	case prefix == "xmlns":
-		return p.declare(e, local, value, around)
+		return p.declare(e, local, value)
 	}
 	e.Attr = append(e.Attr, xml.Attr{Name: xml.Name{Space: prefix, Local: local}, Value: value})
 	return nil
 }
 
 // declare adds a namespace declaration (Namespaces in XML 1.0 §3).
-func (p *parser) declare(e *Element, prefix, space string, around *scope) error {
-	for s := e.own; s != around; s = s.up {
+func (p *parser) declare(e *Element, prefix, space string) error {
+	for s := e.own; s != e.scope; s = s.up {
 		if s.prefix == prefix {
 			return p.malformed("two declarations of the prefix %q", prefix)
 		}

@@ -107,16 +107,9 @@ func (st *Stanza) Bytes() []byte {
 func (st *Stanza) writeContent(b *bytes.Buffer) {
 	done := 0 // how much of st.inner is written
 	for _, c := range st.Children {
-		if c.prefix != "" || c.own == c.scope || c.Name.Space != st.streamNS {
-			continue
-		}
-		from := c.at - st.innerAt
-		tag := c.raw[:bytes.IndexByte(c.raw, '>')]
-		for _, decl := range []string{` xmlns="` + st.streamNS + `"`, " xmlns='" + st.streamNS + "'"} {
-			if i := bytes.Index(tag, []byte(decl)); i >= 0 {
-				b.Write(st.inner[done : from+i])
-				done = from + i + len(decl)
-			}
+		if c.declEnd > 0 && c.prefix == "" && c.Name.Space == st.streamNS {
+			b.Write(st.inner[done : c.declAt-st.innerAt])
+			done = c.declEnd - st.innerAt
 		}
 	}
 	b.Write(st.inner[done:])

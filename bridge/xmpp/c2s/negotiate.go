@@ -152,6 +152,11 @@ func (s *session) element() (*xmpp.Element, error) {
 	if err != nil {
 		return nil, err
 	}
+	return s.read(piece)
+}
+
+// read makes an element of a piece of the stream.
+func (s *session) read(piece []byte) (*xmpp.Element, error) {
 	if s.wire.ends(piece) {
 		return nil, errGoodbye
 	}

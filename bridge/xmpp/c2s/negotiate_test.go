@@ -256,7 +256,6 @@ func TestLoginTakesTooLong(t *testing.T) {
 func TestAPanicEndsOneSession(t *testing.T) {
 	h := newHouse(t, func(_ *Options, h *house) { h.router.panics = true }).listen(t, false)
 	c := h.dial(t).login("alice", "pencil").bind("desk")
-	c.send("<presence/>")
-	c.over()
+	c.send("<presence/>").failing("internal-server-error")
 	h.dial(t).login("alice", "pencil").bind("desk")
 }

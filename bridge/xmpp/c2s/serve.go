@@ -13,18 +13,22 @@ import (
 func (s *session) serve(ctx context.Context) error {
 	s.wire.setLimit(s.server.limits.Authenticated)
 	for {
-		e, err := s.element()
+		piece, err := s.next()
 		if err != nil {
 			return err
 		}
-		if err := s.receive(ctx, e); err != nil {
+		if err := s.work(ctx, func() error { return s.receive(ctx, piece) }); err != nil {
 			return err
 		}
 	}
 }
 
-// receive deals with one stanza.
-func (s *session) receive(ctx context.Context, e *xmpp.Element) error {
+// receive deals with one piece of the stream, a stanza most of the time.
+func (s *session) receive(ctx context.Context, piece []byte) error {
+	e, err := s.read(piece)
+	if err != nil {
+		return err
+	}
 	st, err := xmpp.NewStanza(e, xmpp.NSClient)
 	if errors.Is(err, xmpp.ErrNotStanza) {
 		return notStanza(e)

@@ -10,7 +10,6 @@ import (
 	"maps"
 	"net"
 	"net/netip"
-	"runtime/debug"
 	"slices"
 	"strconv"
 	"sync"
@@ -97,6 +96,7 @@ type Server struct {
 	options Options
 	limits  Limits
 	log     *slog.Logger
+	crew    crew
 
 	failures      *throttle // failed logins by address
 	registrations *throttle // new accounts by address
@@ -122,6 +122,7 @@ func New(o Options) *Server {
 		options:       o,
 		limits:        o.Limits.orDefault(),
 		log:           o.Logger,
+		crew:          newCrew(),
 		failures:      newThrottle(20, 30*time.Second),
 		registrations: newThrottle(5, 10*time.Minute),
 		listeners:     make(map[net.Listener]struct{}),
@@ -224,12 +225,6 @@ func (s *Server) handle(ctx context.Context, w wire, from address, encrypted boo
 		return
 	}
 	defer s.release(c)
-	defer func() {
-		// A bug in one conversation must not end all others.
-		if p := recover(); p != nil {
-			s.log.ErrorContext(ctx, "panic", slog.String("conn", c.name), slog.Any("panic", p), slog.String("stack", string(debug.Stack())))
-		}
-	}()
 	c.run(ctx, refused)
 }
 

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"runtime/debug"
 	"sync/atomic"
 	"time"
 
@@ -27,6 +28,7 @@ type session struct {
 	attempts   int  // failed logins
 	registered bool // it made an account on this connection
 	jid        bridge.JID
+	worked     chan error // from the crew
 
 	out    queue
 	opened atomic.Bool  // our stream header is out
@@ -104,6 +106,7 @@ func (s *session) currentWire() wire {
 // run is the session's life. refused is why it must end at once, or nil.
 func (s *session) run(ctx context.Context, refused *streamError) {
 	started := time.Now()
+	s.worked = make(chan error, 1)
 	s.log(ctx, slog.LevelDebug, "connected", slog.String("remote", s.from.ip.String()))
 	timer := time.AfterFunc(s.server.limits.Login, func() {
 		s.end(refuse("connection-timeout", "login took too long"), false) // RFC 6120 §4.9.3.4
@@ -112,7 +115,7 @@ func (s *session) run(ctx context.Context, refused *streamError) {
 	var err error
 	if refused != nil {
 		err = refused
-	} else if err = s.negotiate(ctx); err == nil {
+	} else if err = s.work(ctx, func() error { return s.negotiate(ctx) }); err == nil {
 		timer.Stop()
 		err = s.serve(ctx)
 	}
@@ -121,6 +124,21 @@ func (s *session) run(ctx context.Context, refused *streamError) {
 	}
 	s.log(ctx, slog.LevelDebug, "disconnected", slog.String("jid", string(s.jid)), slog.Any("why", err), slog.Duration("after", time.Since(started)))
 	s.part(err)
+}
+
+// work has something done by the server's crew and waits for it.
+func (s *session) work(ctx context.Context, do func() error) error {
+	s.server.crew.do(func() {
+		defer func() {
+			// A bug in one conversation must not end all others.
+			if p := recover(); p != nil {
+				s.log(ctx, slog.LevelError, "panic", slog.Any("panic", p), slog.String("stack", string(debug.Stack())))
+				s.worked <- refuse("internal-server-error", "something went wrong here")
+			}
+		}()
+		s.worked <- do()
+	})
+	return <-s.worked
 }
 
 // part says goodbye as far as there is somebody to say it to.
