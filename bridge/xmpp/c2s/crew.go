@@ -6,12 +6,13 @@ import "time"
 // A session's own goroutine waits for bytes with a small one: a stack that has
 // grown shrinks late, and there are as many as sessions, but only as many deep
 // ones as stanzas being handled.
-type crew struct{ jobs chan func() }
+type crew struct {
+	jobs chan func()
+	stop <-chan struct{} // closed: nobody waits for more
+}
 
 // rest is how long a member waits for more to do.
 const rest = 5 * time.Second
-
-func newCrew() crew { return crew{make(chan func())} }
 
 // do has job done by a member who is free, or by a new one, and returns at once.
 func (c crew) do(job func()) {
@@ -31,6 +32,8 @@ func (c crew) member(job func()) {
 		select {
 		case job = <-c.jobs:
 		case <-resting.C:
+			return
+		case <-c.stop:
 			return
 		}
 	}

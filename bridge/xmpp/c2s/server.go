@@ -122,7 +122,7 @@ func New(o Options) *Server {
 		options:       o,
 		limits:        o.Limits.orDefault(),
 		log:           o.Logger,
-		crew:          newCrew(),
+		crew:          crew{make(chan func()), ctx.Done()},
 		failures:      newThrottle(20, 30*time.Second),
 		registrations: newThrottle(5, 10*time.Minute),
 		listeners:     make(map[net.Listener]struct{}),
