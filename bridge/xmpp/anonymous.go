@@ -34,13 +34,7 @@ func anonymousMay(st *Stanza) bool {
 // onlySubscribes reports whether the payload of a set is one that changes
 // nothing but what its sender is told.
 func onlySubscribes(e *Element) bool {
-	if e == nil {
-		return false
-	}
-	if e.Name.Space == "urn:ietf:params:xml:ns:xmpp-session" { // RFC 3921 §3, sent by old clients
-		return true
-	}
-	if e.Name.Space != "http://jabber.org/protocol/pubsub" || len(e.Children) == 0 {
+	if e == nil || e.Name.Space != "http://jabber.org/protocol/pubsub" || len(e.Children) == 0 {
 		return false
 	}
 	for _, c := range e.Children {

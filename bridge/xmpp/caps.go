@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
+	"slices"
 	"strings"
 	"sync"
 
@@ -69,30 +70,31 @@ func (t *capsTable) forget(contact bridge.JID) {
 	delete(t.of, contact)
 }
 
-// note takes in a claim and reports whether its sender should be asked now.
-func (t *capsTable) note(w waiter) (ask bool) {
+// note takes in a claim. It reports whether what its sender wants is known to be
+// different now, and whether the sender should be asked.
+func (t *capsTable) note(w waiter) (changed, ask bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	before := t.of[w.contact]
 	nodes, known := t.verified[w.claim.key]
 	others, running := t.waiting[w.claim.key]
 	same := before != nil && before.claim == w.claim
-	if same && !known && (before.asked || before.nodes != nil || running) {
-		return false
+	if same && (known && slices.Equal(before.nodes, nodes) || !known && (before.asked || before.nodes != nil || running)) {
+		return false, false
 	}
 	t.of[w.contact] = &state{claim: w.claim, nodes: nodes}
 	if known || w.claim.key == "" {
-		return false
+		return true, false
 	}
 	if !running {
 		t.waiting[w.claim.key] = []waiter{}
 		t.of[w.contact].asked = true
-		return true
+		return true, true
 	}
 	if len(others) < maxWaiting {
 		t.waiting[w.claim.key] = append(others, w)
 	}
-	return false
+	return true, false
 }
 
 // verify takes in what one contact answered (info nil: nothing) and returns
@@ -206,10 +208,25 @@ func (e *Element) children() []*Element {
 // address of ours that it was sent to: one that the sender lets ask back.
 func (r *Router) noteCaps(ctx context.Context, contact, asker bridge.JID, presence *Element) {
 	w := waiter{contact: contact, asker: asker, claim: claimOf(presence, contact)}
-	if r.caps.note(w) {
+	changed, ask := r.caps.note(w)
+	if !r.available(contact) { // it left meanwhile: nobody would forget it
+		r.caps.forget(contact)
+	}
+	if ask {
 		r.askCaps(ctx, w)
 	}
-	r.judgeAll(ctx, contact)
+	if changed {
+		r.judgeAll(ctx, contact)
+	}
+}
+
+// available reports whether a full JID is available to any of us.
+func (r *Router) available(contact bridge.JID) bool {
+	if !r.ours(contact) {
+		return len(r.remotes.accounts(contact)) > 0
+	}
+	b := r.sessions.get(contact)
+	return b != nil && b.body() != nil
 }
 
 // askCaps asks a contact what its claim stands for; while it does, nobody else

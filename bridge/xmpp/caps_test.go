@@ -338,7 +338,7 @@ func TestVerifiedHashesAreBounded(t *testing.T) {
 	for i := range maxHashes + 100 {
 		info := Info{Features: []string{fmt.Sprintf("f%d+notify", i)}}
 		w := waiter{contact: "c@d/e", claim: claim{key: "sha-1#" + info.sha1()}}
-		if !table.note(w) {
+		if _, ask := table.note(w); !ask {
 			t.Fatal("a new hash is not asked for")
 		}
 		table.verify(w, &info, true)

@@ -11,12 +11,9 @@ import (
 	"peewit/bridge"
 )
 
-// Limits on one account's contacts.
-const (
-	maxContacts  = 10_000  // in the roster of an account with sessions
-	maxFollowers = 200_000 // of an address that is always there
-	maxPending   = 500     // strangers waiting for an answer
-)
+// maxPending is how many strangers may wait for an account's answer. How many
+// contacts there may be in all is decided where they are kept.
+const maxPending = 500
 
 // contactLocks lets one change at a time happen to one contact.
 type contactLocks struct {
@@ -52,7 +49,7 @@ func (r *Router) change(ctx context.Context, account, jid bridge.JID, fn edit) (
 		return before, before, err
 	}
 	if !known {
-		if err := r.room(account, after); err != nil {
+		if err := r.room(after); err != nil {
 			return before, before, err
 		}
 	}
@@ -69,27 +66,19 @@ func (r *Router) change(ctx context.Context, account, jid bridge.JID, fn edit) (
 	return before, after, nil
 }
 
-// room refuses one contact too many.
-func (r *Router) room(account bridge.JID, c bridge.Contact) error {
-	all := r.contacts.List(account)
-	most := maxContacts
-	if r.alwaysThere(account) {
-		most = maxFollowers
-	}
-	if len(all) >= most {
-		return bridge.Refuse(bridge.ResourceConstraint, "%s has too many contacts", account)
-	}
+// room refuses one stranger too many.
+func (r *Router) room(c bridge.Contact) error {
 	if c.InRoster {
 		return nil
 	}
 	strangers := 0
-	for _, o := range all {
+	for _, o := range r.contacts.List(c.Account) {
 		if o.PendingIn && !o.InRoster {
 			strangers++
 		}
 	}
 	if strangers >= maxPending {
-		return bridge.Refuse(bridge.ResourceConstraint, "too many requests to %s are unanswered", account)
+		return bridge.Refuse(bridge.ResourceConstraint, "too many requests to %s are unanswered", c.Account)
 	}
 	return nil
 }

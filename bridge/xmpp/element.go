@@ -110,7 +110,7 @@ func (e *Element) missing() map[string]string {
 	}
 	used := make(map[string]string)
 	border := &scope{up: e.scope, border: used}
-	p := parser{raw: e.raw, s: string(e.raw)}
+	p := newParser(e.raw)
 	if _, err := p.element(border, 0); err != nil {
 		return nil // it was read once already, so this cannot be
 	}

@@ -189,12 +189,20 @@ type client struct {
 	w         *world
 	jid       bridge.JID
 	anonymous bool
+	lanes     []Priority // of what it got
 }
 
-func (c *client) JID() bridge.JID                      { return c.jid }
-func (c *client) Anonymous() bool                      { return c.anonymous }
-func (c *client) Send(_ Priority, stanza []byte) error { return c.take(stanza) }
-func (c *client) Close(condition string)               { c.closed = condition }
+func (c *client) JID() bridge.JID { return c.jid }
+func (c *client) Anonymous() bool { return c.anonymous }
+
+func (c *client) Send(p Priority, stanza []byte) error {
+	c.mu.Lock()
+	c.lanes = append(c.lanes, p)
+	c.mu.Unlock()
+	return c.take(stanza)
+}
+
+func (c *client) Close(condition string) { c.closed = condition }
 
 // login binds a session.
 func (w *world) login(jid bridge.JID) *client {

@@ -208,27 +208,33 @@ func declaration(f *Framer) (next, error) {
 // startTag reads up to the '>' that ends the tag and stands in no value.
 func startTag(f *Framer) (next, error) {
 	for f.pos < len(f.buf) {
+		rest := f.buf[f.pos:]
 		if f.quote != 0 {
-			i := bytes.IndexByte(f.buf[f.pos:], f.quote)
+			i := bytes.IndexByte(rest, f.quote)
 			if i < 0 {
-				f.pos = len(f.buf)
-				return more, nil
+				break
 			}
 			f.pos += i + 1
 			f.quote = 0
 			continue
 		}
-		c := f.buf[f.pos]
-		f.pos++
-		switch c {
-		case '"', '\'':
-			f.quote = c
+		i := 0
+		for i < len(rest) && rest[i] != '>' && rest[i] != '"' && rest[i] != '\'' && rest[i] != '<' {
+			i++
+		}
+		if i == len(rest) {
+			break
+		}
+		f.pos += i + 1
+		switch rest[i] {
 		case '<':
 			return more, fmt.Errorf("%w: a '<' in a tag", ErrMalformed)
 		case '>':
 			return opened(f, f.buf[f.pos-2] == '/')
 		}
+		f.quote = rest[i]
 	}
+	f.pos = len(f.buf)
 	return more, nil
 }
 

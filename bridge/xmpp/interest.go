@@ -156,8 +156,7 @@ func (r *Router) sees(account, contact bridge.JID) bool {
 	if !r.ours(contact) {
 		return r.remotes.has(contact, account)
 	}
-	b := r.sessions.get(contact)
-	return b != nil && b.body() != nil && !(own && b.anonymous)
+	return r.available(contact)
 }
 
 // judgeAll judges a contact for every account it may have to do with.

@@ -23,7 +23,7 @@ func (r *Router) receiveIQ(ctx context.Context, st *Stanza) {
 	case asks && (st.ID == "" || len(st.Children) != 1):
 		r.Refuse(ctx, st, bridge.Refuse(bridge.BadRequest, "a request has an id and one child element"))
 	case !r.ours(st.To), r.sessions.get(st.To) != nil:
-		r.forward(ctx, st, Result)
+		r.forward(ctx, st)
 	case !st.To.IsBare() && (st.To.Resource() != Bridge || !r.alwaysThere(st.To.Bare())):
 		r.Refuse(ctx, st, nobody(st.To)) // RFC 6121 §8.5.3.2.3
 	case asks:
@@ -53,21 +53,21 @@ func (r *Router) serve(ctx context.Context, st *Stanza) {
 
 // forward carries a stanza on as it came, from whom it really is. Its sender is
 // told when that fails.
-func (r *Router) forward(ctx context.Context, st *Stanza, p Priority) {
-	if err := r.carry(st, p); err != nil {
+func (r *Router) forward(ctx context.Context, st *Stanza) {
+	if err := r.carry(st); err != nil {
 		r.Refuse(ctx, st, err)
 	}
 }
 
 // carry is forward without telling the sender.
-func (r *Router) carry(st *Stanza, p Priority) error {
+func (r *Router) carry(st *Stanza) error {
 	if !r.ours(st.To) && !r.ours(st.From) {
 		return bridge.Refuse(bridge.ServiceUnavailable, "stanzas for other domains are not relayed here")
 	}
 	if !r.ours(st.To) && r.linkTo(st.To.Domain()) == nil {
 		return bridge.Refuse(RemoteServerNotFound, "there is no way to %s from here", st.To.Domain())
 	}
-	err := r.Send(st.To, p, st.Bytes())
+	err := r.Send(st.To, Presence, st.Bytes())
 	switch {
 	case err == nil:
 		return nil

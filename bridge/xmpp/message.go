@@ -14,9 +14,9 @@ func (r *Router) receiveMessage(ctx context.Context, st *Stanza) {
 	}
 	switch {
 	case !r.ours(st.To):
-		r.forward(ctx, st, Event)
+		r.forward(ctx, st)
 	case r.sessions.get(st.To) != nil: // RFC 6121 §8.5.3.1
-		r.forward(ctx, st, Event)
+		r.forward(ctx, st)
 	case len(r.sessions.of(st.To.Bare())) > 0:
 		r.deliver(ctx, st)
 	default:
@@ -66,7 +66,7 @@ func (r *Router) deliver(ctx context.Context, st *Stanza) {
 	taken := false
 	stanza := st.Bytes()
 	for _, s := range there {
-		if err := s.Send(Event, stanza); err == nil {
+		if err := s.Send(Presence, stanza); err == nil {
 			taken = true
 		}
 	}

@@ -31,7 +31,7 @@ const (
 // is for elements nested or numerous beyond reason. The element keeps raw, which
 // must not be changed afterwards.
 func Parse(raw []byte, defaultNS string) (*Element, error) {
-	p := parser{raw: raw, s: string(raw)}
+	p := newParser(raw)
 	if err := checkText(p.s); err != nil {
 		return nil, err
 	}
@@ -50,7 +50,7 @@ func Parse(raw []byte, defaultNS string) (*Element, error) {
 // ParseStart reads a start tag alone, as a stream header is. A header without
 // a default namespace has none.
 func ParseStart(raw []byte) (*Element, error) {
-	p := parser{raw: raw, s: string(raw)}
+	p := newParser(raw)
 	if err := checkText(p.s); err != nil {
 		return nil, err
 	}
@@ -74,12 +74,33 @@ func (e *Element) DefaultNS() string {
 }
 
 // parser reads s, which is raw as a string: names and values are parts of it,
-// so that reading an element costs few allocations.
+// and elements and attributes come from two arrays, so that reading costs few
+// allocations.
 type parser struct {
-	raw   []byte
-	s     string
-	pos   int
-	nodes int
+	raw      []byte
+	s        string
+	pos      int
+	nodes    int
+	elements []Element
+	attrs    []xml.Attr
+}
+
+func newParser(raw []byte) parser {
+	p := parser{raw: raw, s: string(raw)}
+	elements := min(strings.Count(p.s, "<")-strings.Count(p.s, "</"), maxNodes)
+	p.elements = make([]Element, 0, max(elements, 1))
+	p.attrs = make([]xml.Attr, 0, 2*cap(p.elements)+2)
+	return p
+}
+
+// fresh is a new element. The array never grows, or pointers to elements made
+// before would lead to a copy of them.
+func (p *parser) fresh() *Element {
+	if len(p.elements) == cap(p.elements) {
+		p.elements = make([]Element, 0, 16)
+	}
+	p.elements = append(p.elements, Element{})
+	return &p.elements[len(p.elements)-1]
 }
 
 func (p *parser) malformed(format string, args ...any) error {
@@ -135,7 +156,8 @@ func (p *parser) startTag(around *scope) (e *Element, empty bool, err error) {
 	if err := p.count(); err != nil {
 		return nil, false, err
 	}
-	e = &Element{scope: around, own: around}
+	e = p.fresh()
+	e.scope, e.own = around, around
 	var local string
 	if e.prefix, local, err = p.name(); err != nil {
 		return nil, false, err
@@ -168,6 +190,8 @@ func (p *parser) restricted() error {
 // attributes reads up to the end of the tag. Declarations go to e.own; the
 // other attributes keep their prefix in Name.Space until qualify.
 func (p *parser) attributes(e *Element) (empty bool, err error) {
+	first := len(p.attrs)
+	defer func() { e.Attr = p.attrs[first:len(p.attrs):len(p.attrs)] }()
 	for n := 0; ; n++ {
 		before := p.pos
 		p.space()
@@ -211,7 +235,7 @@ func (p *parser) attribute(e *Element, from int) error {
 	case prefix == "xmlns":
 		return p.declare(e, local, value)
 	}
-	e.Attr = append(e.Attr, xml.Attr{Name: xml.Name{Space: prefix, Local: local}, Value: value})
+	p.attrs = append(p.attrs, xml.Attr{Name: xml.Name{Space: prefix, Local: local}, Value: value})
 	return nil
 }
 

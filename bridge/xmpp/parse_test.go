@@ -295,3 +295,22 @@ func BenchmarkParse(b *testing.B) {
 		}
 	}
 }
+
+// BenchmarkEncodingXML is what the same would cost with the standard library,
+// without a tree.
+func BenchmarkEncodingXML(b *testing.B) {
+	raw, err := os.ReadFile("testdata/publish.xml")
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.SetBytes(int64(len(raw)))
+	b.ReportAllocs()
+	for b.Loop() {
+		d := xml.NewDecoder(bytes.NewReader(raw))
+		for {
+			if _, err := d.Token(); err != nil {
+				break
+			}
+		}
+	}
+}

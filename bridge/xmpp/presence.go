@@ -181,7 +181,7 @@ func (r *Router) presenceDirected(ctx context.Context, b *bound, st *Stanza) {
 	} else {
 		b.undirect(st.To)
 	}
-	if err := r.carry(st, Presence); err != nil && !r.ours(st.To) { // §8.5.3.2.2: otherwise silently ignored
+	if err := r.carry(st); err != nil && !r.ours(st.To) { // §8.5.3.2.2: otherwise silently ignored
 		r.Refuse(ctx, st, err)
 	}
 }
@@ -195,16 +195,17 @@ func (r *Router) presenceIn(ctx context.Context, st *Stanza) {
 	case st.Type == "probe":
 		r.probed(ctx, st.From, account)
 	case st.Type == "":
-		_ = r.carry(st, Presence)
+		_ = r.carry(st)
 		if r.remotes.add(st.From, account, r.related(account, st.From)) {
 			r.noteCaps(ctx, st.From, account, st.Element)
+			r.judge(ctx, account, st.From)
 		}
 	case st.Type == "unavailable":
-		_ = r.carry(st, Presence)
+		_ = r.carry(st)
 		r.remoteGone(st.From, account)
 	case st.Type == "error": // never answered; the sender of what failed is told
 		if r.sessions.get(st.To) != nil {
-			_ = r.carry(st, Presence)
+			_ = r.carry(st)
 		}
 	}
 }

@@ -125,7 +125,7 @@ func (r *Router) rosterRemove(ctx context.Context, account, jid bridge.JID) erro
 }
 
 // push tells the sessions that asked for the roster of a change
-// (RFC 6121 §2.1.6).
+// (RFC 6121 §2.1.6), behind the presence that caused it.
 func (r *Router) push(account bridge.JID, c bridge.Contact) {
 	var q bytes.Buffer
 	q.WriteString("<query xmlns='" + nsRoster + "'>")
@@ -136,7 +136,7 @@ func (r *Router) push(account bridge.JID, c bridge.Contact) {
 		interested := b.interested
 		b.mu.Unlock()
 		if interested {
-			_ = b.session.Send(Result, Wrap("iq", "set", randomID(), account, b.jid, q.Bytes()))
+			_ = b.session.Send(Presence, Wrap("iq", "set", randomID(), account, b.jid, q.Bytes()))
 		}
 	}
 }

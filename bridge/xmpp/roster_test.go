@@ -4,8 +4,6 @@ import (
 	"fmt"
 	"strings"
 	"testing"
-
-	"peewit/bridge"
 )
 
 func TestRosterIsPushedToWhoAskedForIt(t *testing.T) {
@@ -85,7 +83,7 @@ func TestRosterRefuses(t *testing.T) {
 	}
 }
 
-func TestContactsAreBounded(t *testing.T) {
+func TestStrangersAreBounded(t *testing.T) {
 	w := newWorld(t)
 	alice := w.online("alice@example.org/a")
 	for i := range maxPending + 5 {
@@ -94,15 +92,8 @@ func TestContactsAreBounded(t *testing.T) {
 	if got := len(alice.all()); got != maxPending {
 		t.Errorf("%d strangers get through", got)
 	}
-	for i := range maxContacts {
-		j := bridge.JID(fmt.Sprintf("friend%d@far.example", i))
-		w.know("bob@example.org", j, "none")
-	}
-	bob := w.online("bob@example.org/b")
-	bob.say(`<iq type='set' id='1'><query xmlns='jabber:iq:roster'><item jid='more@far.example'/></query></iq>`)
-	w.got(bob, "iq:error bob@example.org>bob@example.org/b wait/resource-constraint")
-	bob.say(`<iq type='set' id='1'><query xmlns='jabber:iq:roster'><item jid='friend7@far.example' name='seven'/></query></iq>`)
-	if got := bob.all(); len(got) != 2 {
-		t.Errorf("a contact that is there is changed with %q", got)
+	alice.say("<presence type='subscribe' to='more@far.example'/>")
+	if c, ok := w.contacts.Get("alice@example.org", "more@far.example"); !ok || !c.Ask {
+		t.Error("they keep alice from asking somebody")
 	}
 }

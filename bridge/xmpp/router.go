@@ -12,14 +12,16 @@ import (
 )
 
 // Priority orders what waits for one way out: what somebody waits for goes
-// first.
+// first. Stanzas of one priority stay in order.
 type Priority int
 
 // The priorities, most urgent first.
 const (
-	Result   Priority = iota // answers to IQs
-	Presence                 // presence
-	Event                    // notifications and messages
+	Result Priority = iota // our answers to IQs, and our questions
+	// Presence is presence and whatever one client sends another: that must stay
+	// in order (RFC 6120 §10.1).
+	Presence
+	Event // notifications
 )
 
 // Link is a way out to other domains. Send never blocks; it returns an error
@@ -294,7 +296,7 @@ func (r *Router) guard(stanza []byte) error {
 	if err := checkText(s); err != nil {
 		return err
 	}
-	p := parser{raw: stanza, s: s}
+	p := parser{raw: stanza, s: s, elements: make([]Element, 0, 1)}
 	tag, _, err := p.startTag(stream(NSClient))
 	if err != nil {
 		return err

@@ -9,6 +9,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"peewit/bridge"
 )
 
@@ -230,7 +232,6 @@ func TestAnonymousMayOnlyRead(t *testing.T) {
 		{"subscribe", set("<subscribe node='n' jid='x@example.org/y'/>"), true},
 		{"subscribe with options", set("<subscribe node='n' jid='x@example.org/y'/><options/>"), true},
 		{"unsubscribe", set("<unsubscribe node='n' jid='x@example.org/y'/>"), true},
-		{"the old session request", "<iq type='set' id='1'><session xmlns='urn:ietf:params:xml:ns:xmpp-session'/></iq>", true},
 		{"an answer", "<iq type='result' id='1' to='example.org'/>", true},
 		{"presence", "<presence/>", true},
 		{"absence", "<presence type='unavailable'/>", true},
@@ -312,5 +313,22 @@ func TestOddAddresses(t *testing.T) {
 	}
 	if answered == 0 {
 		t.Error("none of them was an address")
+	}
+}
+
+// What one client sends another takes one lane, or a message could be overtaken
+// by the IQ sent after it (RFC 6120 §10.1).
+func TestWhatOneSaysStaysInOrder(t *testing.T) {
+	w := newWorld(t)
+	alice, bob := w.online("alice@example.org/a"), w.online("bob@example.org/b")
+	bob.lanes = nil
+	alice.say("<message to='bob@example.org'><body>1</body></message>")
+	alice.say("<message to='bob@example.org/b'><body>2</body></message>")
+	alice.say("<iq type='get' id='3' to='bob@example.org/b'><q xmlns='q'/></iq>")
+	alice.say("<presence to='bob@example.org/b'/>")
+	alice.say("<presence type='subscribe' to='bob@example.org'/>")
+	bob.say("<presence type='subscribed' to='alice@example.org'/>") // bob's own roster push follows
+	if diff := cmp.Diff([]Priority{Presence, Presence, Presence, Presence, Presence, Presence}, bob.lanes); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
 	}
 }

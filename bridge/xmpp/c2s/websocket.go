@@ -95,8 +95,9 @@ func (w *ws) ends(piece []byte) bool {
 	return bytes.HasPrefix(piece, []byte("<close")) && bytes.Contains(piece, []byte(nsFraming))
 }
 
-// parse reads an element that declares its namespaces itself (RFC 7395 §3.3.3).
-func (w *ws) parse(piece []byte) (*xmpp.Element, error) { return xmpp.Parse(piece, "") }
+// parse reads an element. It should declare its namespaces itself (RFC 7395
+// §3.3.3); one without any is taken for a stanza, as other servers do.
+func (w *ws) parse(piece []byte) (*xmpp.Element, error) { return xmpp.Parse(piece, xmpp.NSClient) }
 
 func (w *ws) opening(id, from string) []byte {
 	return fmt.Appendf(nil, "<open xmlns='%s' id='%s' from='%s' version='1.0' xml:lang='en'/>", nsFraming, id, from)

@@ -127,6 +127,7 @@ func TestWebSocket(t *testing.T) {
 	if st := <-h.router.received; st.Child(xmpp.NSClient, "body").Text != long {
 		t.Error("the message is cut")
 	}
+	b.send("<iq type='get' id='2'><ping xmlns='urn:xmpp:ping'/></iq>").expect("<iq xmlns='jabber:client' type='result' id='2' *>")
 	b.send("<close xmlns='" + nsFraming + "'/>").over()
 	eventually(t, "the session is gone", func() bool { return h.router.session("alice@micro.example/web") == nil })
 }
@@ -164,7 +165,7 @@ func TestBadWebSocketStanzas(t *testing.T) {
 	h := newHouse(t, nil)
 	s := h.web(t)
 	for _, tt := range []struct{ name, said, condition string }{
-		{"no namespace", "<message/>", "invalid-namespace"},
+		{"another namespace", "<message xmlns='jabber:server'/>", "invalid-namespace"},
 		{"half a stanza", "<message xmlns='jabber:client'>", "not-well-formed"},
 		{"too much", "<message xmlns='jabber:client'>" + strings.Repeat("x", 256<<10) + "</message>", "policy-violation"},
 		{"somebody else", "<message xmlns='jabber:client' from='bob@micro.example'/>", "invalid-from"},

@@ -10,7 +10,7 @@ import (
 const (
 	firstPause = time.Second
 	mostPause  = time.Minute
-	steady     = 30 * time.Second // a connection that lasted this long was a good one
+	steady     = 10 * time.Second // a connection that lasted this long was a good one
 	repeatAt   = 10 * time.Minute // how often the same trouble is logged
 )
 
