@@ -12,6 +12,7 @@ import (
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/bloom"
+	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"peewit/bridge"
 )
@@ -34,8 +35,9 @@ var errClosed = errors.New("archive is closed")
 
 // Archive is an open database. One goroutine applies; any number may read.
 type Archive struct {
-	dir string
-	db  *pebble.DB
+	dir   string
+	files vfs.FS
+	db    *pebble.DB
 
 	applying  sync.Mutex    // one writer at a time
 	scrubbing sync.Mutex    // one Scrub at a time
@@ -56,8 +58,10 @@ type waiter struct {
 
 // Open opens or creates the archive in dir. Its error wraps [ErrUnusable] when
 // removing dir would help.
-func Open(dir string, logger *slog.Logger) (*Archive, error) {
-	a := &Archive{dir: dir, changed: make(chan struct{}, 1)}
+func Open(dir string, logger *slog.Logger) (*Archive, error) { return open(dir, vfs.Default, logger) }
+
+func open(dir string, files vfs.FS, logger *slog.Logger) (*Archive, error) {
+	a := &Archive{dir: dir, files: files, changed: make(chan struct{}, 1)}
 	cache := pebble.NewCache(cacheBytes)
 	defer cache.Unref() // the database holds its own reference
 	changed := func() {
@@ -67,6 +71,7 @@ func Open(dir string, logger *slog.Logger) (*Archive, error) {
 		}
 	}
 	options := &pebble.Options{
+		FS:                 files,
 		Cache:              cache,
 		MemTableSize:       memtableBytes,
 		DisableWAL:         true,

@@ -43,7 +43,7 @@ func (t *change) publish(rec *bridge.Record) error {
 	}
 	item := nameOf(p.Item)
 	if n.keeps == 0 {
-		t.set(at(key(familyVersion, n.name, item), rec.Seq), v.older().encode())
+		t.keep(n, item, v)
 		n.pushed++
 		n.floor = rec.Seq
 		return nil
@@ -62,7 +62,11 @@ func (t *change) publish(rec *bridge.Record) error {
 				t.set(at(key(familyPublic), rec.Seq), fields{}.text(n.id))
 			}
 		}
-		return t.enter(n, v, place{first: rec.Seq, last: rec.Seq})
+		now := place{first: rec.Seq, last: rec.Seq, under: stands.under}
+		if !stands.out {
+			now.under = stone{stands.first, stands.last}
+		}
+		return t.enter(n, v, stands, now)
 	}
 	old, err := readVersion(t.batch, n.name, stands.first)
 	if err != nil {
@@ -73,16 +77,24 @@ func (t *change) publish(rec *bridge.Record) error {
 		t.erase(rec.Seq, n.name)
 		return nil
 	}
-	t.replace(n, old, v, place{first: stands.first, last: rec.Seq})
+	t.keep(n, item, old)
+	stands.last = rec.Seq
+	t.replace(n, old, v, stands)
 	return nil
 }
 
-// enter puts a new item into its node, and pushes older ones out if there are
-// too many.
-func (t *change) enter(n *node, v *version, stands place) error {
-	t.set(at(key(familySeq), stands.first), entry{n.id, v.id}.encode())
-	t.set(key(familyPlace, n.name, nameOf(v.id)), stands.encode())
-	t.set(at(key(familyItem, n.name), stands.first), v.encode())
+// keep keeps in mind a version that the log has and H will have no more.
+func (t *change) keep(n *node, item name, v *version) {
+	t.set(at(key(familyVersion, n.name, item), v.last), fields{}.name(v.key))
+}
+
+// enter puts a new item into its node, in the place now instead of the stone of
+// its id, and pushes older items out if there are too many.
+func (t *change) enter(n *node, v *version, stone, now place) error {
+	t.delete(at(key(familySeq), stone.first))
+	t.set(at(key(familySeq), now.first), entry{n.id, v.id}.encode())
+	t.set(key(familyPlace, n.name, nameOf(v.id)), now.encode())
+	t.set(at(key(familyItem, n.name), now.first), v.encode())
 	if err := t.tally(n, 1); err != nil {
 		return err
 	}
@@ -90,12 +102,10 @@ func (t *change) enter(n *node, v *version, stands place) error {
 }
 
 // replace puts a new version in the place of the current one.
-func (t *change) replace(n *node, old, v *version, stands place) {
-	item := nameOf(v.id)
+func (t *change) replace(n *node, old, v *version, now place) {
 	v.created = old.created
-	t.set(at(key(familyVersion, n.name, item), old.last), old.older().encode())
-	t.set(key(familyPlace, n.name, item), stands.encode())
-	t.set(at(key(familyItem, n.name), stands.first), v.encode())
+	t.set(key(familyPlace, n.name, nameOf(v.id)), now.encode())
+	t.set(at(key(familyItem, n.name), now.first), v.encode())
 }
 
 // bound pushes the oldest items out of a node until it has no more than it
@@ -151,22 +161,20 @@ func (t *change) retract(rec *bridge.Record) error {
 		if err != nil {
 			return err
 		}
-		if known && !stands.gone {
-			v, err := readVersion(t.batch, n.name, stands.first)
-			if err != nil {
+		now := place{first: stands.first, last: rec.Seq, gone: true, of: stands.of, out: stands.of > 0}
+		switch {
+		case known && !stands.gone:
+			if err := t.endAt(n, stands.first, retracted); err != nil {
 				return err
 			}
-			if err := t.end(n, stands.first, v, retracted); err != nil {
-				return err
-			}
-		} else if i < len(r.First) && r.First[i] > 0 {
-			stands.first, known = r.First[i], true
-			t.set(at(key(familySeq), stands.first), entry{n.id, id}.encode())
+		case i < len(r.First) && r.First[i] > 0:
+			now.first = r.First[i]
+			t.delete(at(key(familySeq), stands.first))
+			t.set(at(key(familySeq), now.first), entry{n.id, id}.encode())
+		case !known || stands.out && stands.of == 0:
+			continue
 		}
-		if known {
-			stands.last, stands.gone, stands.out = rec.Seq, true, stands.of > 0
-			t.set(key(familyPlace, n.name, item), stands.encode())
-		}
+		t.set(key(familyPlace, n.name, item), now.encode())
 	}
 	return t.giveUp(n)
 }
@@ -179,26 +187,40 @@ const (
 	retracted ending = false // nobody may read it; the log erases it
 )
 
-// end takes a living item out and leaves its stone. The references to it end
-// with it.
-func (t *change) end(n *node, first uint64, v *version, why ending) error {
-	item := nameOf(v.id)
-	stone, _, err := readPlace(t.batch, n.name, item)
+// endAt ends the living item with a first sequence.
+func (t *change) endAt(n *node, first uint64, why ending) error {
+	v, err := readVersion(t.batch, n.name, first)
 	if err != nil {
 		return err
 	}
-	if why == pushedOut {
-		t.set(at(key(familyVersion, n.name, item), v.last), v.older().encode())
+	return t.end(n, first, v, why)
+}
+
+// end takes a living item out and leaves its stone. The references to it end
+// with it. The record of a reference holds nothing to erase, and its key has to
+// keep it from entering again.
+func (t *change) end(n *node, first uint64, v *version, why ending) error {
+	item := nameOf(v.id)
+	stands, _, err := readPlace(t.batch, n.name, item)
+	if err != nil {
+		return err
+	}
+	stands.gone = true
+	switch {
+	case v.isReference():
+		stands.out = why == pushedOut
+	case why == pushedOut:
+		stands.out = true
+		t.keep(n, item, v)
 		n.pushed++
-	} else {
+	default:
+		stands.under = stone{}
 		if err := t.dismissOlder(n, key(familyVersion, n.name, item)); err != nil {
 			return err
 		}
-		t.dismiss(n, v.last, v.older())
+		t.dismiss(n, v.last, v.key)
 	}
-	stone.gone = true
-	stone.out = v.isReference() && why == pushedOut
-	t.set(key(familyPlace, n.name, item), stone.encode())
+	t.set(key(familyPlace, n.name, item), stands.encode())
 	t.delete(at(key(familyItem, n.name), first))
 	if err := t.leave(n, first); err != nil || v.isReference() {
 		return err
@@ -206,16 +228,19 @@ func (t *change) end(n *node, first uint64, v *version, why ending) error {
 	return t.endReferences(key(familyReferred, n.name, item))
 }
 
+// dismiss has the log erase a version of a post.
+func (t *change) dismiss(n *node, seq uint64, recordKey name) {
+	t.forget(recordKey)
+	t.erase(seq, n.name)
+}
+
 // dismissOlder dismisses the versions under a prefix of V.
 func (t *change) dismissOlder(n *node, prefix []byte) error {
 	return t.sweep(prefix, func(k, value []byte) error {
-		o, err := parseOlder(value)
-		if err != nil {
-			return err
-		}
+		p := parse(value)
 		t.delete(k)
-		t.dismiss(n, seqOf(k), o)
-		return nil
+		t.dismiss(n, seqOf(k), p.name())
+		return p.err()
 	})
 }
 
@@ -228,15 +253,6 @@ func (t *change) leave(n *node, first uint64) error {
 	return t.tally(n, -1)
 }
 
-// dismiss has the log erase a post's version. The record of a reference holds
-// nothing to erase, and its key has to keep it from entering again.
-func (t *change) dismiss(n *node, seq uint64, o older) {
-	if o.ref == (name{}) {
-		t.forget(o.key)
-		t.erase(seq, n.name)
-	}
-}
-
 // giveUp has the log erase everything that was pushed out of a node, and leaves
 // no stone of it: see "What is to be erased" in the package comment.
 func (t *change) giveUp(n *node) error {
@@ -244,10 +260,7 @@ func (t *change) giveUp(n *node) error {
 		return nil
 	}
 	err := t.sweep(key(familyVersion, n.name), func(k, value []byte) error {
-		o, err := parseOlder(value)
-		if err != nil {
-			return err
-		}
+		p := parse(value)
 		item, seq := nameIn(k, 1), seqOf(k)
 		stands, known, err := readPlace(t.batch, n.name, item)
 		if err != nil {
@@ -256,22 +269,37 @@ func (t *change) giveUp(n *node) error {
 		if known && !stands.gone && seq >= stands.first {
 			return nil // an older version of a living item
 		}
-		if known && stands.gone && seq >= stands.first {
-			t.delete(key(familyPlace, n.name, item))
-		}
-		if o.ref != (name{}) {
-			t.delete(key(familyReferred, o.ref, o.of, n.name))
+		if known && stands.out && seq >= stands.first {
+			if err := t.lift(n, item, stands); err != nil {
+				return err
+			}
 		}
 		t.delete(k)
-		t.delete(at(key(familySeq), seq))
-		t.forget(o.key)
-		t.erase(seq, n.name)
-		return nil
+		t.dismiss(n, seq, p.name())
+		return p.err()
 	})
 	if err == nil {
 		n.pushed = 0
 	}
 	return err
+}
+
+// lift takes away the stone of a post that was pushed out. What lies under it
+// shows again.
+func (t *change) lift(n *node, item name, stands place) error {
+	number := at(key(familySeq), stands.first)
+	is, _, err := get(t.batch, number)
+	if err != nil {
+		return err
+	}
+	t.delete(number)
+	if stands.under == (stone{}) {
+		t.delete(key(familyPlace, n.name, item))
+		return nil
+	}
+	t.set(at(key(familySeq), stands.under.first), is)
+	t.set(key(familyPlace, n.name, item), place{first: stands.under.first, last: stands.under.last, gone: true}.encode())
+	return nil
 }
 
 func (t *change) purge(rec *bridge.Record) error {
@@ -294,23 +322,15 @@ func (t *change) empty(n *node) error {
 			return err
 		}
 		t.delete(k)
-		t.dismiss(n, v.last, v.older())
+		if !v.isReference() {
+			t.dismiss(n, v.last, v.key)
+		}
 		return t.leave(n, seqOf(k))
 	})
 	if err != nil {
 		return err
 	}
-	err = t.sweep(key(familyVersion, n.name), func(k, value []byte) error {
-		o, err := parseOlder(value)
-		if err != nil {
-			return err
-		}
-		t.delete(k)
-		t.delete(at(key(familySeq), seqOf(k)))
-		t.dismiss(n, seqOf(k), o)
-		return nil
-	})
-	if err != nil {
+	if err := t.dismissOlder(n, key(familyVersion, n.name)); err != nil {
 		return err
 	}
 	err = t.sweep(key(familyPlace, n.name), func(k, value []byte) error {

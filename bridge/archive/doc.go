@@ -31,8 +31,10 @@
 // holds their bytes either and takes them off the list. Erasing must not change
 // what a rebuild makes of the remaining log. That is why a retraction says where
 // its items stood ([bridge.Retract].First), and why a node with bounded items
-// gives up what it had pushed out when one of its later items is retracted:
-// without the later one, a rebuild would not push the older one out.
+// gives up the posts it had pushed out when one of its later ones is retracted:
+// without the later one, a rebuild would not push the older one out. References
+// are not given up, they hold nothing: a planet with bounded items may, made
+// again, show an older post instead of one that was erased.
 //
 // # Keys
 //
@@ -47,7 +49,7 @@
 //	N NODE               a living node: address, bounds, how many items
 //	H NODE SEQ           an item by its first sequence: its current version
 //	I NODE ITEM          first and newest sequence, alive or a stone
-//	V NODE ITEM SEQ      a version that the log still has and H no more
+//	V NODE ITEM SEQ      a version of a post that the log has and H has no more
 //	S SEQ                first sequence of an item -> its node and id
 //	K KEY                record key -> sequence
 //	A SEQ, U SEQ         the timelines "all" and "public", by first sequence

@@ -4,9 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
-	"os"
-	"path/filepath"
 	"strings"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -128,18 +125,15 @@ func (a *Archive) deletedFiles(ctx context.Context) error {
 // unusedFiles is the names of the table files that hold no part of the
 // database, or not yet.
 func (a *Archive) unusedFiles() (map[string]bool, error) {
-	unused := map[string]bool{}
-	err := filepath.WalkDir(a.dir, func(path string, d fs.DirEntry, err error) error {
-		if errors.Is(err, os.ErrNotExist) { // deleted while we look
-			return nil
-		}
-		if err == nil && strings.HasSuffix(path, ".sst") {
-			unused[filepath.Base(path)] = true
-		}
-		return err
-	})
+	names, err := a.files.List(a.dir)
 	if err != nil {
 		return nil, err
+	}
+	unused := map[string]bool{}
+	for _, name := range names {
+		if strings.HasSuffix(name, ".sst") {
+			unused[name] = true
+		}
 	}
 	levels, err := a.db.SSTables()
 	if err != nil {

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/google/go-cmp/cmp"
 
 	"peewit/bridge"
@@ -19,15 +20,22 @@ const (
 	epoch  = "epoch"
 )
 
-// house is an archive with the log it follows.
+// house is an archive, in memory or on disk, with the log it follows.
 type house struct {
 	testing.TB
 	dir     string
+	files   *vfs.MemFS // nil = on disk
 	archive *archive.Archive
 	log     []*bridge.Record
 }
 
 func newHouse(t testing.TB) *house {
+	h := &house{TB: t, dir: "archive", files: vfs.NewCrashableMem()}
+	h.open()
+	return h
+}
+
+func newHouseOnDisk(t testing.TB) *house {
 	h := &house{TB: t, dir: t.TempDir()}
 	h.open()
 	return h
@@ -35,16 +43,33 @@ func newHouse(t testing.TB) *house {
 
 func (h *house) open() {
 	h.Helper()
-	a, err := archive.Open(h.dir, slog.New(slog.DiscardHandler))
+	files := vfs.Default
+	if h.files != nil {
+		files = h.files
+	}
+	a, err := archive.OpenOn(h.dir, files, slog.New(slog.DiscardHandler))
 	if err != nil {
 		h.Fatal(err)
 	}
 	h.archive = a
-	h.Cleanup(func() {
-		if err := a.Close(); err != nil {
-			h.Error(err)
-		}
-	})
+	h.Cleanup(func() { h.close(a) })
+}
+
+func (h *house) close(a *archive.Archive) {
+	h.Helper()
+	if err := a.Close(); err != nil {
+		h.Error(err)
+	}
+}
+
+// crash goes on with what a power failure would have left on disk: files as of
+// their last fsync.
+func (h *house) crash() {
+	h.Helper()
+	left := h.files.CrashClone(vfs.CrashCloneCfg{})
+	h.close(h.archive)
+	h.files = left
+	h.open()
 }
 
 // append logs records and applies them.

@@ -43,7 +43,7 @@ func (t *change) refer(rec *bridge.Record) error {
 		return nil // nothing newer
 	case entered != "" && !known && r.OfSeq <= n.floor:
 		return nil // it was purged with all others
-	case again && (stands.out || stands.gone && life.alive):
+	case again && stands.out, again && stands.gone && life.alive:
 		return nil // it was retracted here, or pushed out
 	}
 	now := place{first: rec.Seq, last: rec.Seq, of: r.OfSeq, gone: !life.alive}
@@ -57,6 +57,7 @@ func (t *change) refer(rec *bridge.Record) error {
 	}
 	switch {
 	case !life.alive:
+		t.delete(at(key(familySeq), stands.first))
 		t.set(at(key(familySeq), now.first), entry{n.id, r.Item}.encode())
 		t.set(key(familyPlace, n.name, item), now.encode())
 	case again:
@@ -66,7 +67,7 @@ func (t *change) refer(rec *bridge.Record) error {
 		}
 		t.replace(n, old, v, now)
 	default:
-		return t.enter(n, v, now)
+		return t.enter(n, v, stands, now)
 	}
 	return nil
 }
@@ -92,6 +93,8 @@ func (t *change) life(r *bridge.Reference) (life, error) {
 	case stands.gone:
 		return life{from: stands.last}, nil
 	case stands.of > 0: // a reference is not referred to: planets hold posts
+		return life{from: stands.first}, nil
+	case r.OfSeq < stands.first: // the version is of an earlier post under this id
 		return life{from: stands.first}, nil
 	}
 	return life{alive: true, from: stands.first}, nil
@@ -120,18 +123,9 @@ func (t *change) endReferences(prefix []byte) error {
 			return err
 		}
 		stands, known, err := readPlace(t.batch, n.name, nameOf(e.item))
-		if err != nil {
+		if err != nil || !known || stands.gone {
 			return err
 		}
-		if known && !stands.gone {
-			v, err := readVersion(t.batch, n.name, stands.first)
-			if err != nil {
-				return err
-			}
-			if err := t.end(n, stands.first, v, retracted); err != nil {
-				return err
-			}
-		}
-		return t.giveUp(n)
+		return t.endAt(n, stands.first, retracted)
 	})
 }

@@ -100,7 +100,7 @@ type node struct {
 	keeps  int    // at most so many items; 0 = none are kept
 	open   bool   // anybody may read: its posts show in the timelines
 	count  int    // living items
-	pushed uint64 // versions of items that were pushed out and are not yet to be erased
+	pushed uint64 // posts that were pushed out and are not yet given up
 	floor  uint64 // sequence of the last purge, or of the last publish not kept
 }
 
@@ -127,16 +127,27 @@ type place struct {
 	last  uint64 // of the newest version; of a retracted item, of its retraction
 	gone  bool   // a stone
 	of    uint64 // of a reference: the newest version referred to
-	out   bool   // of a reference: it was retracted here or pushed out
+
+	// out says of a stone that the node itself ended the item: a post was pushed
+	// out; a reference was pushed out or retracted here, and stays out.
+	out bool
+
+	// under is the stone that a retraction left of an earlier post of this id.
+	// It comes back when what was pushed out is given up.
+	under stone
 }
 
+// stone is the first and last of a place that is gone.
+type stone struct{ first, last uint64 }
+
 func (p place) encode() []byte {
-	return fields{}.uint(p.first).uint(p.last).flag(p.gone).uint(p.of).flag(p.out)
+	return fields{}.uint(p.first).uint(p.last).flag(p.gone).uint(p.of).flag(p.out).uint(p.under.first).uint(p.under.last)
 }
 
 func parsePlace(value []byte) (place, error) {
 	p := parse(value)
 	pl := place{first: p.uint(), last: p.uint(), gone: p.flag(), of: p.uint(), out: p.flag()}
+	pl.under = stone{first: p.uint(), last: p.uint()}
 	return pl, p.err()
 }
 
@@ -180,30 +191,6 @@ func parseVersion(value []byte) (*version, error) {
 	v.origin = bridge.Origin{Door: p.text(), Site: p.text()}
 	v.payload = p.rest
 	return v, p.err()
-}
-
-// older is a row of V: a version that is not current, or not alive, any more.
-type older struct {
-	key name
-	ref name // of a reference: the node of its post
-	of  name // of a reference: the item of its post
-}
-
-func (o older) encode() []byte { return fields{}.name(o.key).name(o.ref).name(o.of) }
-
-func parseOlder(value []byte) (older, error) {
-	p := parse(value)
-	o := older{key: p.name(), ref: p.name(), of: p.name()}
-	return o, p.err()
-}
-
-// older is the row of V that keeps v's record in mind.
-func (v *version) older() older {
-	o := older{key: v.key}
-	if v.post.nodeID != "" {
-		o.ref, o.of = nameOf(v.post.nodeID), nameOf(v.post.item)
-	}
-	return o
 }
 
 // isReference reports whether the version shows a post of another node.
