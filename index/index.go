@@ -56,6 +56,8 @@ type Index struct {
 	seen       atomic.Pointer[bridge.Position] // searchable up to here
 	moved      atomic.Pointer[chan struct{}]   // closed and replaced when seen moves
 	rebuilding atomic.Bool
+
+	scrubbing sync.Mutex // one at a time
 }
 
 // Open opens the index in a directory, or begins a new one where there is none
