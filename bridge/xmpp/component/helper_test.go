@@ -379,7 +379,7 @@ func pass(d time.Duration) {
 func quiet() *slog.Logger { return slog.New(slog.DiscardHandler) }
 
 // start makes a link to h and runs it until stop is called.
-func start(t testing.TB, h *host, log *memory, o Options) (l *Link, stop func()) {
+func start(t testing.TB, h *host, log Log, o Options) (l *Link, stop func()) {
 	t.Helper()
 	if h.secret == "" {
 		h.secret = secret
