@@ -1,0 +1,64 @@
+package aggregate
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"net"
+	"net/http"
+	"syscall"
+
+	"peewit/aggregate/feed"
+	"peewit/bridge"
+	"peewit/bridge/fetch"
+)
+
+// explain is what went wrong with a source, in a sentence for the operator.
+func explain(err error) string {
+	var (
+		status      *fetch.StatusError
+		refusal     *bridge.Error
+		name        *net.DNSError
+		certificate *tls.CertificateVerificationError
+		network     net.Error
+	)
+	switch {
+	case errors.As(err, &status):
+		return explainStatus(status)
+	case errors.Is(err, feed.ErrNotFeed):
+		return "What is at this address is not a feed."
+	case errors.Is(err, fetch.ErrURL):
+		return "The address is not an http or https URL, or leads to one that is not."
+	case errors.Is(err, fetch.ErrPrivate):
+		return "The address is not a public one; allow its network with fetch.allow_private if it is yours."
+	case errors.Is(err, fetch.ErrTooLarge):
+		return "The document is too large."
+	case errors.Is(err, fetch.ErrRedirects):
+		return "The server redirects in circles, or too often."
+	case errors.As(err, &refusal):
+		return "The entries could not be stored here: " + refusal.Error()
+	case errors.As(err, &name):
+		return "The host name " + name.Name + " cannot be resolved."
+	case errors.As(err, &certificate):
+		return "The server's certificate is not valid: " + certificate.Err.Error()
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return "The server refuses the connection."
+	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &network) && network.Timeout():
+		return "The server does not answer in time."
+	}
+	return "The feed cannot be fetched: " + err.Error()
+}
+
+func explainStatus(e *fetch.StatusError) string {
+	switch e.Status {
+	case http.StatusUnauthorized, http.StatusForbidden:
+		return "The server does not let us in (" + http.StatusText(e.Status) + ")."
+	case http.StatusNotFound:
+		return "There is nothing at this address (Not Found)."
+	case http.StatusGone:
+		return "The feed is gone for good, says the server."
+	case http.StatusTooManyRequests, http.StatusServiceUnavailable:
+		return "The server asks us to come back later (" + http.StatusText(e.Status) + ")."
+	}
+	return "The feed cannot be fetched: " + e.Error() + "."
+}
