@@ -52,7 +52,7 @@ func (s *session) exchange(name string, auth *xmpp.Element) ([]byte, error) {
 	case !s.server.failures.open(s.from):
 		return nil, failure("temporary-auth-failure") // RFC 6120 §6.5.11
 	}
-	m := mechanisms[name](&s.who)
+	m := newMechanism(name, &s.who)
 	said := auth.Text
 	if said == "" && name != "ANONYMOUS" { // RFC 6120 §6.4.2: an empty challenge asks for the initial response
 		var err error

@@ -137,7 +137,7 @@ func inUse() uint64 {
 
 // BenchmarkSend is the cost of queueing alone: nobody writes.
 func BenchmarkSend(b *testing.B) {
-	q := queue{limit: 1 << 20}
+	q := newQueue(1 << 20)
 	event := bytes.Repeat([]byte("x"), 800)
 	for b.Loop() {
 		if empty, err := q.add(xmpp.Event, event); err != nil {

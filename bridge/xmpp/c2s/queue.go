@@ -18,8 +18,10 @@ var (
 // Whoever adds to a queue that nobody is emptying has to empty it, or start a
 // goroutine that does; what is added meanwhile goes with the next write.
 type queue struct {
+	limit int
+	pool  *sync.Pool // of *batch
+
 	mu      sync.Mutex
-	limit   int
 	waiting lanes
 	size    int
 
@@ -58,7 +60,7 @@ func (q *queue) add(p xmpp.Priority, stanza []byte) (empty bool, err error) {
 	}
 	b := q.waiting[p]
 	if b == nil {
-		b = batches.Get().(*batch)
+		b = q.pool.Get().(*batch)
 		q.waiting[p] = b
 	}
 	b.add(stanza)
@@ -120,7 +122,7 @@ func (q *queue) empty(w wire) {
 				close(q.done)
 				return
 			}
-			b.free()
+			q.free(b)
 		}
 	}
 }
@@ -157,15 +159,15 @@ func (q *queue) stuck(now time.Time, most time.Duration) bool {
 	return !q.since.IsZero() && now.Sub(q.since) > most
 }
 
-// batches are the buffers of queues that wait for nothing: an idle session
-// holds none. What a burst made big is left to the collector.
-var batches = sync.Pool{New: func() any { return new(batch) }}
-
+// keptBatch is the biggest buffer that is kept for another time.
 const keptBatch = 64 << 10
 
-func (b *batch) free() {
+// newPool makes the buffers that queues share: an empty queue holds none.
+func newPool() *sync.Pool { return &sync.Pool{New: func() any { return new(batch) }} }
+
+func (q *queue) free(b *batch) {
 	if cap(b.bytes) <= keptBatch {
 		b.bytes, b.ends = b.bytes[:0], b.ends[:0]
-		batches.Put(b)
+		q.pool.Put(b)
 	}
 }

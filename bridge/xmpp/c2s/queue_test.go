@@ -39,6 +39,8 @@ func (r *recorder) write(b *batch) error {
 func (r *recorder) hangUp(b *batch) { r.last = string(b.bytes) }
 func (r *recorder) kill()           { r.killed = true }
 
+func newQueue(limit int) *queue { return &queue{limit: limit, pool: newPool()} }
+
 func last(s string) *batch {
 	b := new(batch)
 	b.add([]byte(s))
@@ -46,7 +48,7 @@ func last(s string) *batch {
 }
 
 func TestQueueOrder(t *testing.T) {
-	q := queue{limit: 1000}
+	q := newQueue(1000)
 	if !q.hold() {
 		t.Fatal("a new queue is busy")
 	}
@@ -69,7 +71,7 @@ func TestQueueOrder(t *testing.T) {
 }
 
 func TestQueueLimit(t *testing.T) {
-	q := queue{limit: 10}
+	q := newQueue(10)
 	q.hold()
 	for range 2 { // the second finds 10 bytes waiting, which is the limit
 		if _, err := q.add(xmpp.Event, []byte("0123456789")); err != nil {
@@ -92,7 +94,7 @@ func TestQueueEnd(t *testing.T) {
 		drop bool
 		want string
 	}{{"keep", false, "a"}, {"drop", true, ""}} {
-		q := queue{limit: 1000}
+		q := newQueue(1000)
 		q.hold()
 		q.add(xmpp.Event, []byte("a"))
 		if empty, first := q.end(last("bye"), tt.drop); empty || !first {
@@ -114,7 +116,7 @@ func TestQueueEnd(t *testing.T) {
 }
 
 func TestQueueBroken(t *testing.T) {
-	q := queue{limit: 1000}
+	q := newQueue(1000)
 	q.add(xmpp.Event, []byte("a"))
 	w := recorder{fail: errors.New("gone")}
 	q.empty(&w)
@@ -125,7 +127,7 @@ func TestQueueBroken(t *testing.T) {
 }
 
 func TestQueueStuck(t *testing.T) {
-	q := queue{limit: 1000}
+	q := newQueue(1000)
 	if q.stuck(time.Now().Add(time.Hour), time.Minute) {
 		t.Error("an idle queue is stuck")
 	}
@@ -141,7 +143,7 @@ func TestQueueStuck(t *testing.T) {
 func TestQueueKeepsOrder(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		counts := rapid.SliceOfN(rapid.IntRange(0, 50), 1, 4).Draw(t, "counts")
-		q := queue{limit: 1 << 20}
+		q := newQueue(1 << 20)
 		w := new(recorder)
 		var adders, writers sync.WaitGroup
 		for who, n := range counts {

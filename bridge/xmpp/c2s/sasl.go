@@ -31,13 +31,17 @@ type login struct {
 	anonymous bool
 }
 
-// mechanisms are the mechanisms by the name that clients ask for; offered
-// decides which of them a connection may use.
-var mechanisms = map[string]func(*login) mechanism{
-	"SCRAM-SHA-256": newSCRAMSHA256,
-	"SCRAM-SHA-1":   newSCRAMSHA1,
-	"PLAIN":         func(l *login) mechanism { return plain{l} },
-	"ANONYMOUS":     func(l *login) mechanism { return anonymous{l} },
+// newMechanism begins an exchange of one of the mechanisms offered.
+func newMechanism(name string, l *login) mechanism {
+	switch name {
+	case "SCRAM-SHA-256":
+		return newSCRAMSHA256(l)
+	case "SCRAM-SHA-1":
+		return newSCRAMSHA1(l)
+	case "PLAIN":
+		return plain{l}
+	}
+	return anonymous{l}
 }
 
 // offered are the mechanisms of a connection that is encrypted or local, the

@@ -97,6 +97,7 @@ type Server struct {
 	limits  Limits
 	log     *slog.Logger
 	crew    crew
+	batches *sync.Pool
 
 	failures      *throttle // failed logins by address
 	registrations *throttle // new accounts by address
@@ -123,6 +124,7 @@ func New(o Options) *Server {
 		limits:        o.Limits.orDefault(),
 		log:           o.Logger,
 		crew:          crew{make(chan func()), ctx.Done()},
+		batches:       newPool(),
 		failures:      newThrottle(20, 30*time.Second),
 		registrations: newThrottle(5, 10*time.Minute),
 		listeners:     make(map[net.Listener]struct{}),
@@ -219,7 +221,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 func (s *Server) handle(ctx context.Context, w wire, from address, encrypted bool) {
 	defer w.kill()
 	c := &session{server: s, wire: w, from: from, encrypted: encrypted}
-	c.out.limit = s.limits.Queue
+	c.out.limit, c.out.pool = s.limits.Queue, s.batches
 	refused, ok := s.admit(c)
 	if !ok {
 		return
