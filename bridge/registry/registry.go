@@ -21,7 +21,7 @@
 // And what is removed keeps its sequence, so that a compare-and-set on the same
 // key still knows what to expect.
 //
-// A subscription costs about 170 bytes; a node keeps them in sorted blocks, so
+// A subscription costs about 210 bytes; a node keeps them in sorted blocks, so
 // that one change in a hundred thousand touches a few hundred entries at most.
 package registry
 
