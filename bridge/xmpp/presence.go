@@ -23,9 +23,15 @@ func (r *Router) receivePresence(ctx context.Context, st *Stanza) {
 	}
 }
 
+// maxPresence is how many bytes a session's presence may have: it is kept, and
+// sent to every contact.
+const maxPresence = 16 << 10
+
 // presenceOut deals with presence from a session (RFC 6121 §4).
 func (r *Router) presenceOut(ctx context.Context, b *bound, st *Stanza) {
 	switch {
+	case len(st.Raw) > maxPresence:
+		r.Refuse(ctx, st, bridge.Refuse(bridge.PolicyViolation, "presence has at most %d bytes", maxPresence))
 	case changesSubscription(st.Type):
 		if st.To == "" {
 			r.Refuse(ctx, st, bridge.Refuse(bridge.BadRequest, "a subscription is to somebody"))

@@ -2,6 +2,7 @@ package xmpp
 
 import (
 	"context"
+	"strings"
 	"testing"
 
 	"peewit/bridge"
@@ -255,10 +256,11 @@ func TestPresenceThatMakesNoSense(t *testing.T) {
 	w := newWorld(t)
 	alice := w.online("alice@example.org/a")
 	for in, want := range map[string]string{
-		"<presence type='here'/>":                       "presence:error alice@example.org>alice@example.org/a modify/bad-request",
-		"<presence type='subscribe'/>":                  "presence:error alice@example.org>alice@example.org/a modify/bad-request",
-		"<presence><priority>200</priority></presence>": "presence:error alice@example.org>alice@example.org/a modify/bad-request",
-		"<presence to='a@@b'/>":                         "presence:error alice@example.org>alice@example.org/a modify/jid-malformed",
+		"<presence type='here'/>":                                                        "presence:error alice@example.org>alice@example.org/a modify/bad-request",
+		"<presence type='subscribe'/>":                                                   "presence:error alice@example.org>alice@example.org/a modify/bad-request",
+		"<presence><priority>200</priority></presence>":                                  "presence:error alice@example.org>alice@example.org/a modify/bad-request",
+		"<presence><status>" + strings.Repeat("x", maxPresence) + "</status></presence>": "presence:error alice@example.org>alice@example.org/a modify/policy-violation",
+		"<presence to='a@@b'/>":                                                          "presence:error alice@example.org>alice@example.org/a modify/jid-malformed",
 	} {
 		alice.say("%s", in)
 		w.got(alice, want)

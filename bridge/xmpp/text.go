@@ -26,8 +26,12 @@ func Escape(s string) string {
 			b.WriteString("&apos;")
 		case '"':
 			b.WriteString("&quot;")
-		case '\t', '\n', '\r': // raw ones would become spaces in an attribute
-			fmt.Fprintf(&b, "&#%d;", r)
+		case '\t': // this and line ends would become spaces in an attribute
+			b.WriteString("&#9;")
+		case '\n':
+			b.WriteString("&#10;")
+		case '\r':
+			b.WriteString("&#13;")
 		default:
 			if isChar(r) {
 				b.WriteRune(r)
