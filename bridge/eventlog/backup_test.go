@@ -55,9 +55,9 @@ func TestBackupAndRestoreKeepSequences(t *testing.T) {
 			t.Parallel()
 			place := func(kind string) Options {
 				if kind == "url" {
-					return Options{URL: startServer(t)}
+					return Options{URL: startServer(t), patience: patient}
 				}
-				return Options{Dir: t.TempDir(), room: plenty}
+				return Options{Dir: t.TempDir(), room: plenty, patience: patient}
 			}
 			l := openLog(t, place(c.from))
 			filled(t, l)
@@ -105,7 +105,7 @@ func TestBackupOfAnEmptyLog(t *testing.T) {
 	if err := openLog(t, Options{Dir: t.TempDir()}).Backup(t.Context(), &backup); err != nil {
 		t.Fatal(err)
 	}
-	to := Options{Dir: t.TempDir(), room: plenty}
+	to := Options{Dir: t.TempDir(), room: plenty, patience: patient}
 	if err := Restore(t.Context(), to, &backup); err != nil {
 		t.Fatal(err)
 	}
@@ -140,7 +140,7 @@ func TestBackupWhileAppending(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	to := Options{Dir: t.TempDir(), room: plenty}
+	to := Options{Dir: t.TempDir(), room: plenty, patience: patient}
 	if err := Restore(t.Context(), to, &backup); err != nil {
 		t.Fatal(err)
 	}
@@ -208,7 +208,7 @@ func TestDamagedBackupLeavesNothing(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()
-			if err := Restore(t.Context(), Options{Dir: dir, room: plenty}, bytes.NewReader(data)); err == nil {
+			if err := Restore(t.Context(), Options{Dir: dir, room: plenty, patience: patient}, bytes.NewReader(data)); err == nil {
 				t.Error("restored without an error")
 			}
 			for _, left := range []string{"log", "restoring"} {

@@ -9,7 +9,6 @@ import (
 	"net/url"
 	"sync"
 	"testing"
-	"time"
 
 	natsserver "github.com/nats-io/nats-server/v2/server"
 
@@ -65,8 +64,8 @@ func TestCluster(t *testing.T) {
 	servers := startCluster(t)
 	var nodes []*Log
 	for _, n := range servers {
-		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
-		l, err := Open(ctx, Options{URL: n.ClientURL()})
+		ctx, cancel := context.WithTimeout(t.Context(), patient)
+		l, err := Open(ctx, Options{URL: n.ClientURL(), patience: patient})
 		cancel()
 		if err != nil {
 			t.Fatal(err)

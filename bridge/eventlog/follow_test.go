@@ -146,7 +146,7 @@ func TestFollowEnds(t *testing.T) {
 			if err == nil {
 				t.Error("with Close: no error")
 			}
-		case <-time.After(10 * time.Second):
+		case <-time.After(patient):
 			t.Error("goes on after Close")
 		}
 	})

@@ -14,11 +14,18 @@ import (
 // plenty is a disk that is never full, so that tests do not depend on this one.
 func plenty(string) (free, want uint64, err error) { return 1 << 40, 1 << 30, nil }
 
+// patient is how long tests wait for the log: they shall not fail because the
+// machine has much else to do.
+const patient = time.Minute
+
 // openLog opens a log that is closed with the test.
 func openLog(t testing.TB, o Options) *Log {
 	t.Helper()
 	if o.room == nil {
 		o.room = plenty
+	}
+	if o.patience == 0 {
+		o.patience = patient
 	}
 	l, err := Open(t.Context(), o)
 	if err != nil {
@@ -45,7 +52,7 @@ func startServer(t testing.TB) (url string) {
 		t.Fatal(err)
 	}
 	go n.Start()
-	if !n.ReadyForConnections(10 * time.Second) {
+	if !n.ReadyForConnections(patient) {
 		t.Fatal("the NATS server does not start")
 	}
 	t.Cleanup(func() {
@@ -101,7 +108,7 @@ func mustAppend(t testing.TB, l *Log, drafts ...bridge.Draft) []uint64 {
 // readAll is what the log holds after a sequence, up to its newest record now.
 func readAll(t testing.TB, l *Log, after uint64) []*bridge.Record {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), patient)
 	defer cancel()
 	last, err := l.Last(ctx)
 	if err != nil {
@@ -134,7 +141,7 @@ var errEnough = fmt.Errorf("enough")
 // about.
 func eventually(t testing.TB, what string, ok func() bool) {
 	t.Helper()
-	deadline := time.NewTimer(20 * time.Second)
+	deadline := time.NewTimer(patient)
 	defer deadline.Stop()
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()

@@ -30,7 +30,7 @@ func TestMain(m *testing.M) {
 // a line for each acknowledgement.
 func victim(dir, sync string) error {
 	ctx := context.Background()
-	l, err := Open(ctx, Options{Dir: dir, Sync: sync, room: plenty})
+	l, err := Open(ctx, Options{Dir: dir, Sync: sync, room: plenty, patience: patient})
 	if err != nil {
 		return err
 	}

@@ -44,12 +44,16 @@ func TestOneHoldsALease(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	// Another name is another lease.
+	// It was given back, so nobody waits for its TTL. Another name is another lease.
+	start := time.Now()
 	err := a.Hold(t.Context(), "link", func(ctx context.Context) error {
 		return b.Hold(ctx, "other", func(context.Context) error { return errEnough })
 	})
 	if err != errEnough {
 		t.Errorf("fn's error: %v", err)
+	}
+	if waited := time.Since(start); waited > shortLease*2/3 {
+		t.Errorf("a lease given back was had after %v", waited)
 	}
 }
 

@@ -124,7 +124,7 @@ func connect(ctx context.Context, o Options) (_ *Log, err error) {
 		if room == nil {
 			room = diskRoom
 		}
-		l.server = &server{dir: filepath.Join(o.Dir, "log"), always: o.Sync != "interval", room: room, logger: l.logger}
+		l.server = newServer(filepath.Join(o.Dir, "log"), o.Sync != "interval", room, l.logger)
 		if err := l.server.start(ctx); err != nil {
 			return l, fmt.Errorf("open log in %s: %w", o.Dir, err)
 		}

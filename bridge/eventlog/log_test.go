@@ -65,6 +65,34 @@ func TestAtTellsTheTimeOfARecord(t *testing.T) {
 	})
 }
 
+func TestConfirms(t *testing.T) {
+	everywhere(t, func(t *testing.T, l *Log) {
+		mustAppend(t, l, post("a", ""), post("b", ""), post("c", ""))
+		last, err := l.Last(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := l.Erase(t.Context(), 2); err != nil {
+			t.Fatal(err)
+		}
+		for name, c := range map[string]struct {
+			pos  bridge.Position
+			want bool
+		}{
+			"nothing read yet":  {bridge.Position{}, true},
+			"the newest":        {last, true},
+			"an erased record":  {bridge.Position{Epoch: l.Epoch(), Seq: 2, Time: last.Time}, true},
+			"another time":      {bridge.Position{Epoch: l.Epoch(), Seq: 3, Time: last.Time.Add(1)}, false},
+			"beyond the newest": {bridge.Position{Epoch: l.Epoch(), Seq: 4, Time: last.Time}, false},
+			"another log":       {bridge.Position{Epoch: "other", Seq: 3, Time: last.Time}, false},
+		} {
+			if got, err := l.Confirms(t.Context(), c.pos); got != c.want || err != nil {
+				t.Errorf("%s: %v, %v", name, got, err)
+			}
+		}
+	})
+}
+
 func TestSecondStartIsRefused(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()

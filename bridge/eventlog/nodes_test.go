@@ -65,7 +65,7 @@ func TestTwoNodesMakeTheStreamsAtOnce(t *testing.T) {
 		epochs := make(chan string)
 		for range 3 {
 			go func() {
-				l, err := Open(t.Context(), Options{URL: url})
+				l, err := Open(t.Context(), Options{URL: url, patience: patient})
 				if err != nil {
 					t.Error(err)
 					epochs <- ""

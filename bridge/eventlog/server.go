@@ -35,13 +35,14 @@ type server struct {
 	wake    chan struct{}
 }
 
+func newServer(dir string, always bool, room func(string) (free, want uint64, err error), logger *slog.Logger) *server {
+	return &server{dir: dir, always: always, room: room, logger: logger, wake: make(chan struct{}, 1)}
+}
+
 // start runs a server until it is ready, ctx ends, or it cannot start.
 func (s *server) start(ctx context.Context) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.wake == nil {
-		s.wake = make(chan struct{}, 1)
-	}
 	if err := os.MkdirAll(s.dir, 0o700); err != nil {
 		return fmt.Errorf("make log directory: %w", err)
 	}
