@@ -140,7 +140,7 @@ func TestExplain(t *testing.T) {
 		"The server refuses the connection.":                                                          &net.OpError{Op: "dial", Err: os.NewSyscallError("connect", syscall.ECONNREFUSED)},
 		"The server does not answer in time.":                                                         context.DeadlineExceeded,
 		"The entries could not be stored here: resource-constraint: full":                             bridge.Refuse(bridge.ResourceConstraint, "full"),
-		"The feed cannot be fetched: get: odd":                                                             errors.New("odd"),
+		"The feed cannot be fetched: get: odd":                                                        errors.New("odd"),
 	} {
 		if got := explain(fmt.Errorf("get: %w", err)); got != want {
 			t.Errorf("%v: %q, want %q", err, got, want)

@@ -195,6 +195,58 @@ func TestMaxEntries(t *testing.T) {
 	}
 }
 
+// TestHostile reads documents that are small to write and would be slow to read
+// for a parser that looks at anything more than a few times.
+func TestHostile(t *testing.T) {
+	const n = 1 << 18
+	many := func(s string) string { return strings.Repeat(s, n/len(s)) }
+	item := "<rss><channel><item><guid>1</guid>%s</item></channel></rss>"
+	entry := "<feed xmlns='http://www.w3.org/2005/Atom'><entry><id>1</id>%s</entry></feed>"
+	for name, doc := range map[string]string{
+		"comments":            "<rss>" + many("<!--"),
+		"tag starts":          fmt.Sprintf(item, "<description><![CDATA["+many("<b ")+"]]></description>"),
+		"nested tags":         fmt.Sprintf(item, "<description>"+many("<b>")+"</description>"),
+		"nested escaped tags": fmt.Sprintf(item, "<description>"+many("&lt;b&gt;")+"</description>"),
+		"nested in atom":      fmt.Sprintf(entry, "<content type='xhtml'>"+many("<b>")+"</content>"),
+		"end tags":            fmt.Sprintf(entry, "<content type='xhtml'>"+many("</b>")+"</content>"),
+		"bad tags":            fmt.Sprintf(item, many("<1 ")),
+		"ampersands":          fmt.Sprintf(item, "<title>"+many("&")+"</title>"),
+		"references":          fmt.Sprintf(item, "<title>"+many("&#1")+"</title>"),
+		"prefixes":            "<rss " + prefixes(n/20) + "><channel>" + many("<a xmlns:b='c'/>") + "</channel></rss>",
+		"attributes":          fmt.Sprintf(item, "<a "+many("b='c' ")+"/>"),
+		"links":               fmt.Sprintf(entry, many("<link href='a'/>")),
+		"unlike links":        fmt.Sprintf(entry, numbered("<link href='a%d'/>", n/20)),
+		"terms":               fmt.Sprintf(item, numbered("<category>a%d</category>", n/30)),
+		"titles":              fmt.Sprintf(entry, many("<title>a</title>")),
+		"open items":          "<rss><channel>" + many("<item>"),
+		"open feeds":          many("<feed>"),
+		"JSON arrays":         `{"items":` + many("["),
+		"JSON items":          `{"items":[` + many("{},") + "{}]}",
+		"open JSON items":     `{"items":[` + many(`{"id":1,`),
+		"entities":            "<!DOCTYPE rss [" + many("<!ENTITY a 'b'>") + "]><rss/>",
+		"one long name":       "<" + many("a"),
+		"spaces":              fmt.Sprintf(item, "<title>"+many("\n")+"</title>"),
+		"inline spaces":       fmt.Sprintf(entry, "<content type='html'>"+many("&lt;b>a&lt;/b> ")+"</content>"),
+	} {
+		t.Run(name, func(t *testing.T) {
+			doc, err := NewParser().Parse([]byte(doc), "", "http://f.example/")
+			if err == nil {
+				safe(t, doc)
+			}
+		})
+	}
+}
+
+func prefixes(n int) string { return numbered("xmlns:p%d='u' ", n) }
+
+func numbered(format string, n int) string {
+	var b strings.Builder
+	for i := range n {
+		fmt.Fprintf(&b, format, i)
+	}
+	return b.String()
+}
+
 func TestCharset(t *testing.T) {
 	for _, tt := range []struct{ in, contentType, want string }{
 		{"é", "text/xml; charset=iso-8859-1", "é"}, // bytes go before claims

@@ -216,9 +216,10 @@ func cut(s string) string {
 // looksHTML guesses whether a text of which nobody said it is HTML: it has a tag
 // or a character reference.
 func looksHTML(s string) bool {
+	lastEnd := strings.LastIndexByte(s, '>')
 	for i := range len(s) - 1 {
 		switch next := s[i+1]; {
-		case s[i] == '<' && (isLetter(next) || next == '/' || next == '!'):
+		case s[i] == '<' && i < lastEnd && (isLetter(next) || next == '/' || next == '!'):
 			if tagAt(s[i+1:]) {
 				return true
 			}
@@ -245,7 +246,7 @@ func tagAt(s string) bool {
 	if end == len(s) || !strings.ContainsRune("> /\t\r\n", rune(s[end])) {
 		return false
 	}
-	return htmlatom.Lookup([]byte(strings.ToLower(s[:end]))) != 0 && strings.IndexByte(s, '>') >= 0
+	return htmlatom.Lookup([]byte(strings.ToLower(s[:end]))) != 0
 }
 
 func isLetter(c byte) bool { return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' }

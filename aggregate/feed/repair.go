@@ -172,50 +172,6 @@ func (r *repairer) start(t xml.StartElement) {
 	r.push(e, t.Attr)
 }
 
-// open is a start tag with its namespaces and base worked out.
-func (r *repairer) open(t xml.StartElement) *element {
-	e := &element{name: t.Name, base: r.out.base}
-	if n := len(r.stack); n > 0 {
-		e.spaces, e.base = r.stack[n-1].spaces, r.stack[n-1].base
-	}
-	if r.collect != nil {
-		if parent := r.collect.parent(); parent != nil {
-			e.spaces, e.base = parent.spaces, parent.base
-		}
-	}
-	own := false
-	for _, a := range t.Attr {
-		prefix, isDecl := a.Name.Local, a.Name.Space == "xmlns"
-		if a.Name.Space == "" && a.Name.Local == "xmlns" {
-			prefix, isDecl = "", true
-		}
-		if isDecl {
-			if !own {
-				e.spaces, own = cloned(e.spaces), true
-			}
-			e.spaces[prefix] = strings.TrimSpace(a.Value)
-		}
-		if a.Name.Space == "xml" && a.Name.Local == "base" {
-			if to := resolveURL(e.base, a.Value); to != nil {
-				e.base = to
-			}
-		}
-	}
-	var known bool
-	if e.space, known = e.spaces[t.Name.Space]; !known {
-		e.space = t.Name.Space // an undeclared prefix stands for itself
-	}
-	return e
-}
-
-func cloned(m map[string]string) map[string]string {
-	out := make(map[string]string, len(m)+1)
-	for k, v := range m {
-		out[k] = v
-	}
-	return out
-}
-
 // root looks at the first element; false ends the reading.
 func (r *repairer) root(e *element) bool {
 	if r.out.kind != kindNone { // a second root
@@ -259,6 +215,11 @@ func (r *repairer) push(e *element, attrs []xml.Attr) {
 	for _, a := range attrs {
 		if a.Name.Space == "xml" && a.Name.Local == "base" {
 			continue // done here: gofeed would take files for directories
+		}
+		if prefix, isDecl := declares(a.Name); isDecl {
+			if _, kept := e.spaces[prefix]; !kept {
+				continue
+			}
 		}
 		r.b.WriteByte(' ')
 		writeName(&r.b, a.Name)
@@ -394,39 +355,4 @@ func (m markup) text() bridge.Text {
 		return bridge.Text{Type: "html", Body: m.body}
 	}
 	return bridge.Text{Type: "text", Body: m.body}
-}
-
-func writeName(b *bytes.Buffer, n xml.Name) {
-	if n.Space != "" {
-		b.WriteString(n.Space)
-		b.WriteByte(':')
-	}
-	b.WriteString(n.Local)
-}
-
-// resolved is an address made absolute; one that is absolute already, or cannot
-// be made so, stays as it is.
-func resolved(base *url.URL, ref string) string {
-	ref = strings.TrimSpace(ref)
-	if base == nil || ref == "" {
-		return ref
-	}
-	u, err := url.Parse(ref)
-	if err != nil || u.IsAbs() {
-		return ref
-	}
-	return base.ResolveReference(u).String()
-}
-
-func resolveURL(base *url.URL, ref string) *url.URL {
-	u, err := url.Parse(strings.TrimSpace(ref))
-	switch {
-	case err != nil:
-		return nil
-	case base != nil:
-		return base.ResolveReference(u)
-	case u.IsAbs():
-		return u
-	}
-	return nil
 }
