@@ -237,11 +237,11 @@ func (n *lane) reached(at cursor) {
 
 // flush gives what was made to the writer.
 func (n *lane) flush() {
-	if len(n.batch) > 0 {
-		if n.s.out.putLane(n.batch) == nil { // else the session is ending
-			n.batch = nil
-		}
+	if len(n.batch) == 0 {
+		return
 	}
+	_ = n.s.out.putLane(n.batch)            // fails only when the session is ending
+	n.batch = make([]byte, 0, len(n.batch)) // the next is probably as big
 }
 
 // close ends the open step with a ping, if one is needed.
