@@ -22,17 +22,18 @@
 //   - service-unavailable: the log did not answer in time. The record may or may
 //     not be there: append it again with the same key.
 //
-// Appends that wait for each other share one commit, so that many callers get
-// far more than one fsync's worth; the order of the calls is the order in the
-// log.
+// Appends that wait for each other share one commit where each would cost an
+// fsync, so that many callers get far more than one fsync's worth; the order of
+// the calls is the order in the log.
 //
 // # Following
 //
 // [Log.Follow] hands out every record in order and starts anew from where it was
 // when its connection breaks. A reader keeps its [bridge.Position] beside what it
-// made of the records. A position of another epoch ([Log.Epoch]), beyond the
-// newest record, or with another time at its sequence ([Log.At]) belongs to
-// another log: drop the read model and build it again.
+// made of the records. One that [Log.Confirms] does not know (another epoch, beyond
+// the newest record, another time at its sequence) belongs to another log: drop the
+// read model and build it again. A cursor of another epoch is set back to
+// [Log.Began] when it lies beyond.
 //
 // # The disk
 //
