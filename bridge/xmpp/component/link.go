@@ -149,7 +149,7 @@ func (l *Link) Hosts() []bridge.JID { return slices.Clone(l.o.Hosts) }
 // it connects, serves, and connects again after a pause that grows. At the end
 // it takes leave of the host, which takes at most [leaveWithin].
 func (l *Link) Run(ctx context.Context) error {
-	err := l.o.Log.Hold(ctx, "component "+l.name(), l.hold)
+	err := l.o.Log.Hold(ctx, "component "+l.name(), func(leased context.Context) error { return l.hold(leased, ctx) })
 	l.inbox.wait()
 	if ctx.Err() != nil {
 		return nil
@@ -167,7 +167,9 @@ func (l *Link) name() string {
 	return string(l.o.Domain) + " at " + strings.Join(names, ",")
 }
 
-func (l *Link) hold(ctx context.Context) error {
+// hold keeps the link up until ctx, that of the lease, ends. What came in is
+// handled in the context work, which outlives it.
+func (l *Link) hold(ctx, work context.Context) error {
 	if err := l.loadCursor(ctx); err != nil {
 		return err
 	}
@@ -175,7 +177,7 @@ func (l *Link) hold(ctx context.Context) error {
 	var told calmError
 	for {
 		started := time.Now()
-		err := l.serve(ctx)
+		err := l.serve(ctx, work)
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}

@@ -43,8 +43,9 @@ type session struct {
 }
 
 // serve is one connection: it returns why there is none any more, which after
-// ctx has ended is nothing to speak of.
-func (l *Link) serve(ctx context.Context) error {
+// ctx has ended is nothing to speak of. A request that was received is handled in
+// the context work: it is not given up because the connection broke.
+func (l *Link) serve(ctx, work context.Context) error {
 	s, err := l.connect(ctx)
 	if err != nil {
 		return err
@@ -55,7 +56,7 @@ func (l *Link) serve(ctx context.Context) error {
 	defer pause()
 
 	var wg, reading, writing sync.WaitGroup
-	reading.Go(func() { end(s.read(ctx)) })
+	reading.Go(func() { end(s.read(work)) })
 	writing.Go(func() {
 		if err := s.write(alive); err != nil {
 			end(err)
@@ -124,8 +125,7 @@ func (p patient) Read(b []byte) (int, error) {
 }
 
 // read sorts what the host sends until the stream ends. The context is the one
-// that stanzas are handled in: a request that was accepted is not given up
-// because the connection broke.
+// that stanzas are handled in.
 func (s *session) read(ctx context.Context) error {
 	for {
 		piece, err := s.framer.Next()
