@@ -5,10 +5,12 @@ import (
 	"mime"
 	"regexp"
 	"strconv"
+	"strings"
 	"unicode/utf8"
 
 	"golang.org/x/net/html/charset"
 	"golang.org/x/text/encoding"
+	"golang.org/x/text/encoding/charmap"
 	"golang.org/x/text/encoding/unicode"
 	"golang.org/x/text/encoding/unicode/utf32"
 
@@ -108,15 +110,24 @@ func declared(body []byte) string {
 }
 
 // legal drops the characters that XML does not allow, and references to them.
+// Control characters that windows-1252 has something else for are that: they
+// come from programs that took one for the other.
 func legal(text []byte) []byte {
 	out := make([]byte, 0, len(text))
 	for len(text) > 0 {
-		if n := illegalReference(text); n > 0 {
+		if r, n := reference(text); n > 0 {
+			if moved := demoronized(r); moved != r {
+				out = utf8.AppendRune(out, moved)
+			} else if atom.Legal(r) {
+				out = append(out, strings.ToLower(string(text[:n]))...) // XML knows no &#X
+			}
 			text = text[n:]
 			continue
 		}
 		r, size := utf8.DecodeRune(text)
-		if atom.Legal(r) {
+		if moved := demoronized(r); moved != r {
+			out = utf8.AppendRune(out, moved)
+		} else if atom.Legal(r) {
 			out = append(out, text[:size]...)
 		}
 		text = text[size:]
@@ -124,24 +135,38 @@ func legal(text []byte) []byte {
 	return out
 }
 
-// illegalReference is the length of the reference to an illegal character that
-// text begins with, or 0.
-func illegalReference(text []byte) int {
+// reference is the character that text begins with a reference to, and how long
+// that is; 0 when it does not.
+func reference(text []byte) (r rune, n int) {
 	const longest = len("&#x0010FFFF;")
 	if len(text) < 4 || text[0] != '&' || text[1] != '#' {
-		return 0
+		return 0, 0
 	}
 	end := bytes.IndexByte(text[:min(len(text), longest)], ';')
 	if end < 0 {
-		return 0
+		return 0, 0
 	}
 	digits, radix := string(text[2:end]), 10
 	if len(digits) > 0 && (digits[0] == 'x' || digits[0] == 'X') {
 		digits, radix = digits[1:], 16
 	}
 	code, err := strconv.ParseUint(digits, radix, 32)
-	if err != nil || code <= utf8.MaxRune && atom.Legal(rune(code)) {
-		return 0
+	switch {
+	case err != nil:
+		return 0, 0
+	case code > utf8.MaxRune:
+		return 0xffff, end + 1 // which is not legal either
 	}
-	return end + 1
+	return rune(code), end + 1
+}
+
+// demoronized is what a control character of the second block stands for.
+func demoronized(r rune) rune {
+	if r < 0x80 || r > 0x9f {
+		return r
+	}
+	if meant := charmap.Windows1252.DecodeByte(byte(r)); meant != utf8.RuneError {
+		return meant
+	}
+	return r
 }

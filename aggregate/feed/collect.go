@@ -23,10 +23,16 @@ type collector struct {
 // constructOf is a collector when e is a text construct, or the id, of a feed,
 // an entry or a source; else nil.
 func (r *repairer) constructOf(e *element, attrs []xml.Attr) *collector {
-	if r.out.kind != kindAtom || len(r.stack) == 0 || !isAtom(e.space) {
+	if len(r.stack) == 0 {
 		return nil
 	}
 	parent := r.stack[len(r.stack)-1]
+	if r.out.kind == kindRSS {
+		return rssBody(e, parent)
+	}
+	if !isAtom(e.space) {
+		return nil
+	}
 	if !isAtom(parent.space) {
 		return nil
 	}
@@ -57,6 +63,19 @@ func (r *repairer) constructOf(e *element, attrs []xml.Attr) *collector {
 		}
 	}
 	return c
+}
+
+// rssBody collects the content of an RSS item that is not content:encoded but
+// stands there as XHTML, or as userland's <fullitem/>.
+func rssBody(e, parent *element) *collector {
+	switch {
+	case !parent.entry:
+	case e.space == atom.NSXHTML && (e.name.Local == "body" || e.name.Local == "div"):
+		return &collector{of: e, typ: "xhtml"}
+	case e.space == "" && (e.name.Local == "body" || e.name.Local == "fullitem"):
+		return &collector{of: e, typ: "html"}
+	}
+	return nil
 }
 
 func (c *collector) parent() *element {
@@ -120,12 +139,13 @@ func (c *collector) markup() markup {
 	plain, base := c.plain.String(), c.of.base
 	asMarkup := markup{body: strings.TrimSpace(c.marked.String()), html: true, base: base}
 	switch {
-	case c.mode == "base64":
+	case c.mode == "base64" || c.typ == "application/octet-stream":
 		decoded, err := base64.StdEncoding.DecodeString(strings.Join(strings.Fields(plain), ""))
 		if err != nil {
 			return markup{}
 		}
-		return markup{body: string(legal(toUTF8(decoded, ""))), html: strings.Contains(c.typ, "html"), base: base}
+		text := string(legal(toUTF8(decoded, "")))
+		return markup{body: text, html: looksHTML(text), base: base}
 	case c.inner:
 		return asMarkup
 	case c.typ == "xhtml" || c.typ == "application/xhtml+xml" || c.mode == "xml" && c.typ == "text/html":

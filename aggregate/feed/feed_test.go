@@ -269,7 +269,7 @@ func TestCharset(t *testing.T) {
 func TestLegal(t *testing.T) {
 	for in, want := range map[string]string{
 		"a\x00b\x1fc\td": "abc\td", "&#1;&#x1F;&#xFFFF;&#55296;&#9;": "&#9;", "&#x26;&#0;": "&#x26;", "&#99999999;": "",
-		"&#;&#x;&#zz;&": "&#;&#x;&#zz;&", "\ufffe": "", "é": "é",
+		"&#;&#x;&#zz;&": "&#;&#x;&#zz;&", "don\u0092t &#146; &#X41; &#x9d;": "don’t ’ &#x41; &#x9d;", "\ufffe": "", "é": "é",
 	} {
 		if got := string(legal([]byte(in))); got != want {
 			t.Errorf("%q: %q, want %q", in, got, want)

@@ -5,6 +5,8 @@ import (
 	"encoding/xml"
 	"net/url"
 	"strings"
+
+	"peewit/bridge/atom"
 )
 
 // maxPrefixes is how many namespaces can be in scope. Feeds have two dozen;
@@ -40,6 +42,9 @@ func (r *repairer) open(t xml.StartElement) *element {
 	var known bool
 	if e.space, known = e.spaces[t.Name.Space]; !known {
 		e.space = t.Name.Space // an undeclared prefix stands for itself
+	}
+	if r.alias != "" && e.space == r.alias {
+		e.space = atom.NS
 	}
 	return e
 }

@@ -103,7 +103,8 @@ type repairer struct {
 	out     repaired
 	b       bytes.Buffer
 	stack   []*element
-	seen    int // entries so far
+	alias   string // a namespace that stands for Atom's
+	seen    int    // entries so far
 	done    bool
 	collect *collector
 	skip    int // depth within an element that is left out; 0 = none is
@@ -180,6 +181,9 @@ func (r *repairer) root(e *element) bool {
 	switch strings.ToLower(e.name.Local) {
 	case "feed":
 		r.out.kind = kindAtom
+		if !isAtom(e.space) { // of drafts, and of typing errors
+			r.alias, e.space = e.space, atom.NS
+		}
 	case "rss", "rdf":
 		r.out.kind = kindRSS
 	default:
@@ -217,8 +221,12 @@ func (r *repairer) push(e *element, attrs []xml.Attr) {
 			continue // done here: gofeed would take files for directories
 		}
 		if prefix, isDecl := declares(a.Name); isDecl {
-			if _, kept := e.spaces[prefix]; !kept {
+			space, kept := e.spaces[prefix]
+			if !kept {
 				continue
+			}
+			if a.Value = space; space == r.alias && space != "" {
+				a.Value = atom.NS
 			}
 		}
 		r.b.WriteByte(' ')
@@ -232,6 +240,13 @@ func (r *repairer) push(e *element, attrs []xml.Attr) {
 		r.b.WriteByte('"')
 	}
 	r.b.WriteByte('>')
+	if e.entry && r.out.kind == kindRSS {
+		for _, a := range attrs {
+			if a.Name.Local == "about" { // what RSS 1.0 has for an id
+				r.b.WriteString(`<guid isPermaLink="false">` + atom.Escape(a.Value) + `</guid>`)
+			}
+		}
+	}
 	switch strings.ToLower(e.name.Local) {
 	case "link", "uri", "url", "icon", "logo", "homepage", "comments":
 		e.uri = true
@@ -312,6 +327,7 @@ func (r *repairer) finishConstruct() {
 	m := c.markup()
 	name := strings.ToLower(c.of.name.Local)
 	switch parent := strings.ToLower(r.stack[len(r.stack)-1].name.Local); {
+	case r.out.kind == kindRSS:
 	case parent == "entry":
 		r.out.entries[len(r.out.entries)-1].set(name, m)
 		return
@@ -319,6 +335,10 @@ func (r *repairer) finishConstruct() {
 		r.out.entries[len(r.out.entries)-1].sourceID = m.body
 	case name == "id" && r.out.id == "":
 		r.out.id = m.body
+	}
+	if r.out.kind == kindRSS {
+		r.b.WriteString(`<encoded xmlns="http://purl.org/rss/1.0/modules/content/">` + atom.Escape(m.body) + `</encoded>`)
+		return
 	}
 	r.push(c.of, nil)
 	r.b.WriteString(atom.Escape(atom.Plain(m.text())))

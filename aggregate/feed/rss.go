@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"net/url"
+	"slices"
 	"strings"
 
 	ext "github.com/mmcdole/gofeed/extensions"
@@ -24,11 +25,14 @@ func (p *Parser) parseRSS(r *repaired) (*Document, error) {
 		Link:    firstPage(in.Links),
 		Self:    extensionLink(in.Extensions, "self"),
 		Updated: date(in.LastBuildDate, in.LastBuildDateParsed),
-		Rights:  in.Copyright,
-		Author:  person(in.ManagingEditor),
+		Rights:  cmp.Or(in.Copyright, value(in.Extensions, "dc", "rights")),
+		Author:  person(cmp.Or(in.ManagingEditor, value(in.Extensions, "dc", "creator"), value(in.Extensions, "dc", "author"))),
 	}}
 	if doc.Feed.Updated.IsZero() {
 		doc.Feed.Updated = date(in.PubDate, in.PubDateParsed)
+	}
+	if doc.Feed.Updated.IsZero() {
+		doc.Feed.Updated = date(cmp.Or(value(in.Extensions, "dcterms", "modified"), value(in.Extensions, "dc", "date")), nil)
 	}
 	if doc.Feed.Link == "" {
 		doc.Feed.Link = extensionLink(in.Extensions, "alternate")
@@ -45,7 +49,7 @@ func (p *Parser) parseRSS(r *repaired) (*Document, error) {
 
 func (p *Parser) rssItem(in *gofeed.Item, base *url.URL) bridge.Post {
 	post := bridge.Post{
-		Title:     line(guess(in.Title, nil)),
+		Title:     line(guess(cmp.Or(in.Title, value(in.Extensions, "dc", "title"), value(in.Extensions, "media", "title")), nil)),
 		Published: date(in.PubDate, in.PubDateParsed),
 		Rights:    value(in.Extensions, "dc", "rights"),
 	}
@@ -54,9 +58,9 @@ func (p *Parser) rssItem(in *gofeed.Item, base *url.URL) bridge.Post {
 	}
 	post.Updated = date(cmp.Or(value(in.Extensions, "atom", "updated"), value(in.Extensions, "dcterms", "modified")), nil)
 
-	description := guess(in.Description, base)
+	description := guess(cmp.Or(in.Description, value(in.Extensions, "dc", "description")), base)
 	if full := guess(in.Content, base); full.body != "" {
-		full.html = true // content:encoded is HTML, by its specification
+		full.html = true // by its specification
 		post.Content = p.clean.content(full)
 		if short := p.clean.content(description); len(short) > 0 && len(post.Content) > 0 && description.body != full.body {
 			post.Summary = short[0]
@@ -67,7 +71,7 @@ func (p *Parser) rssItem(in *gofeed.Item, base *url.URL) bridge.Post {
 	}
 	p.rssLinks(&post, in, base)
 	post.Authors = appendPerson(post.Authors, person(in.Author))
-	for _, creator := range in.Extensions["dc"]["creator"] {
+	for _, creator := range slices.Concat(in.Extensions["dc"]["creator"], in.Extensions["dc"]["author"], in.Extensions["itunes"]["author"]) {
 		post.Authors = appendPerson(post.Authors, person(creator.Value))
 	}
 	for _, a := range in.Extensions["atom"]["author"] {
