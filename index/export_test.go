@@ -1,8 +1,14 @@
 package index
 
-import "path/filepath"
+import (
+	"fmt"
+	"os"
+	"path/filepath"
 
-// HasWord reports whether a word is in the files of the index, deleted or not.
+	"github.com/blevesearch/bleve/v2/index/scorch"
+)
+
+// HasWord reports whether a word is in a file of the index, deleted or not.
 func (x *Index) HasWord(word string) (bool, error) {
 	dict, err := x.store.FieldDictRange(fieldWord, []byte(word), []byte(word))
 	if err != nil {
@@ -16,7 +22,32 @@ func (x *Index) HasWord(word string) (bool, error) {
 	return found, err
 }
 
-// Files are the files that hold documents.
+// Files are the files that hold documents. It is an error if there is one that
+// the index does not use.
 func (x *Index) Files() ([]string, error) {
-	return filepath.Glob(filepath.Join(x.store.dir, "store", "*.zap"))
+	files, err := filepath.Glob(filepath.Join(x.store.dir, "store", "*.zap"))
+	if err != nil {
+		return nil, err
+	}
+	inner, err := x.store.Advanced()
+	if err != nil {
+		return nil, err
+	}
+	reader, err := inner.Reader()
+	if err != nil {
+		return nil, err
+	}
+	segments := reader.(*scorch.IndexSnapshot).Segments()
+	for _, s := range segments {
+		if _, err := os.Lstat(filepath.Join(x.store.dir, "store", fmt.Sprintf("%012x.zap", s.Id()))); err != nil {
+			return nil, err
+		}
+	}
+	if len(files) != len(segments) {
+		err = fmt.Errorf("%d files for %d segments", len(files), len(segments))
+	}
+	if cerr := reader.Close(); err == nil {
+		err = cerr
+	}
+	return files, err
 }

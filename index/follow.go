@@ -106,6 +106,12 @@ func (f *follower) full() bool {
 
 // take notes what a record changes.
 func (f *follower) take(ctx context.Context, rec *bridge.Record) error {
+	if rec.Publish == nil && rec.Reference == nil && touches(rec) {
+		// The documents to change are looked up now, in an archive that must know of it.
+		if err := f.opts.Archive.WaitFor(ctx, rec.Seq); err != nil {
+			return err
+		}
+	}
 	switch {
 	case rec.Publish != nil:
 		f.change(itemKey{rec.Publish.NodeID, rec.Publish.Item})
@@ -124,12 +130,17 @@ func (f *follower) take(ctx context.Context, rec *bridge.Record) error {
 	case rec.Node != nil && rec.Node.Removed:
 		return f.empty(ctx, rec.Node.ID)
 	case rec.Node != nil:
-		return f.reopen(ctx, rec.Node.ID, rec.Seq)
+		return f.reopen(ctx, rec.Node.ID)
 	case rec.Account != nil && rec.Account.Removed:
 		jid := bridge.JID(rec.Account.Nick) + "@" + f.opts.Domain
 		return f.each(ctx, termQuery(fieldKey, keyOfService(jid)), f.drop)
 	}
 	return nil
+}
+
+// touches reports whether a record can change documents.
+func touches(rec *bridge.Record) bool {
+	return rec.NodeID() != "" || rec.Node != nil || rec.Account != nil && rec.Account.Removed
 }
 
 func (f *follower) change(key itemKey) *itemChange {
@@ -193,10 +204,7 @@ func (f *follower) hide(id string, s showing) error {
 
 // reopen indexes the posts of a node anew whose mark of being closed is not what
 // the node's access model says now.
-func (f *follower) reopen(ctx context.Context, nodeID string, seq uint64) error {
-	if err := f.opts.Archive.WaitFor(ctx, seq); err != nil {
-		return err
-	}
+func (f *follower) reopen(ctx context.Context, nodeID string) error {
 	inNode := termQuery(fieldKey, keyOfNode(nodeID))
 	closed := termQuery(fieldKey, keyClosed)
 	wrong := bleve.NewBooleanQuery()
@@ -257,6 +265,11 @@ func (f *follower) flush(ctx context.Context) error {
 	}
 	if err := f.opts.Archive.WaitFor(ctx, f.at.Seq); err != nil {
 		return err
+	}
+	for _, id := range f.stale.take() {
+		if err := f.touch(id, func(*itemChange) {}); err != nil {
+			return err
+		}
 	}
 	batch := f.store.NewBatch()
 	for id := range f.gone {

@@ -206,6 +206,14 @@ func (w *world) close(nick string) {
 	w.nodes[nick] = n
 }
 
+// lose makes the archive lose a post.
+func (w *world) lose(nick, item string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	it := w.items[nick+"/"+item]
+	w.items[nick+"/"+item] = &bridge.Item{NodeID: it.NodeID, ID: it.ID, First: it.First, Retracted: true}
+}
+
 func home(nick string) bridge.Addr {
 	return bridge.Addr{Service: bridge.JID(nick) + "@" + domain, Name: bridge.NodeMicroblog}
 }

@@ -58,6 +58,7 @@ type Index struct {
 	rebuilding atomic.Bool
 
 	scrubbing sync.Mutex // one at a time
+	stale     staleDocs
 }
 
 // Open opens the index in a directory, or begins a new one where there is none

@@ -96,6 +96,23 @@ func TestRetractUnseen(t *testing.T) {
 	}
 }
 
+// TestPushedOut: a node that is full loses its oldest post without a record.
+func TestPushedOut(t *testing.T) {
+	w := newWorld()
+	x, _ := w.start(t, t.TempDir())
+	w.microblog("alice")
+	w.post("alice", "1", "one")
+	w.post("alice", "2", "one")
+	expect(t, x, map[string][]string{"one": {"alice/2", "alice/1"}})
+	w.lose("alice", "1")
+	expect(t, x, map[string][]string{"one": {"alice/2"}})
+	w.post("alice", "3", "three")
+	expect(t, x, map[string][]string{"one": {"alice/2"}, "three": {"alice/3"}})
+	if n := x.Status().Docs; n != 2 {
+		t.Errorf("there are %d documents, want 2", n)
+	}
+}
+
 func TestPlanets(t *testing.T) {
 	w := newWorld()
 	dir := t.TempDir()

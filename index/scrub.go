@@ -13,16 +13,20 @@ import (
 	"github.com/blevesearch/bleve/v2/index/scorch/mergeplan"
 )
 
-// scrubPoll is how often Scrub looks whether the old files are gone.
-const scrubPoll = 20 * time.Millisecond
-
-// Scrub rewrites the index so that nothing is left on disk of documents that
-// were deleted from it. It costs as much as writing the whole index; searching
-// and indexing go on meanwhile. Call it once after many posts were erased and
-// [Index.WaitFor] has seen the last of them go, not for each.
+// Scrub waits until the index has what the log has now, and then rewrites those
+// of its files that hold deleted documents, so that nothing is left of them on
+// disk. Searching and indexing go on meanwhile. It costs as much as writing
+// those files; without deleted documents it costs nothing.
 func (x *Index) Scrub(ctx context.Context) error {
 	x.scrubbing.Lock()
 	defer x.scrubbing.Unlock()
+	seq, err := x.newest(ctx)
+	if err != nil {
+		return fmt.Errorf("scrub index: %w", err)
+	}
+	if err := x.WaitFor(ctx, seq); err != nil {
+		return fmt.Errorf("scrub index: %w", err)
+	}
 	x.mu.RLock()
 	current := x.store
 	x.mu.RUnlock()
@@ -35,6 +39,18 @@ func (x *Index) Scrub(ctx context.Context) error {
 	return nil
 }
 
+// Plans for Bleve's merger: do nothing, and rewrite by itself each segment with
+// deletions.
+var (
+	planNothing = mergeplan.MergePlanOptions{
+		MaxSegmentsPerTier: 1 << 20, MaxSegmentSize: 1 << 30, TierGrowth: 1, SegmentsPerMergeTask: 1, FloorSegmentSize: 1,
+	}
+	planDeletions = mergeplan.MergePlanOptions{
+		MaxSegmentsPerTier: 1, MaxSegmentSize: 1 << 30, TierGrowth: 1, SegmentsPerMergeTask: 1, FloorSegmentSize: 1,
+		CalcBudget: func(int64, int64, *mergeplan.MergePlanOptions) int { return 0 },
+	}
+)
+
 func (s *store) scrub(ctx context.Context) error {
 	inner, err := s.Advanced()
 	if err != nil {
@@ -46,32 +62,57 @@ func (s *store) scrub(ctx context.Context) error {
 	}
 	// What is being written or merged now may still carry deleted documents along.
 	// Both are over when a batch and a merge, even of nothing, have returned.
-	if err := s.addEmpty(ctx); err != nil {
+	if err := s.step(ctx); err != nil {
 		return err
 	}
-	if err := engine.ForceMerge(ctx, &nothingToMerge); err != nil {
+	plan := planNothing
+	if err := engine.ForceMerge(ctx, &plan); err != nil {
 		return err
 	}
-	old, err := filepath.Glob(filepath.Join(s.dir, "store", "*.zap"))
-	if err != nil {
-		return err
+	tainted, lone, err := s.tainted(engine)
+	for err == nil && len(tainted) > 0 {
+		if lone {
+			if err := s.addEmpty(ctx); err != nil {
+				return err
+			}
+		}
+		plan := planDeletions
+		if err := engine.ForceMerge(ctx, &plan); err != nil {
+			return err
+		}
+		tainted, err = s.outlast(ctx, tainted)
 	}
-	for {
-		if err := s.addEmpty(ctx); err != nil {
-			return err
-		}
-		if err := engine.ForceMerge(ctx, nil); err != nil {
-			return err
-		}
-		if gone, err := s.waitGone(ctx, old); gone || err != nil {
-			return err
-		}
-	}
+	return err
 }
 
-// nothingToMerge allows more segments than there can be.
-var nothingToMerge = mergeplan.MergePlanOptions{
-	MaxSegmentsPerTier: 1 << 20, MaxSegmentSize: 1 << 30, TierGrowth: 1, SegmentsPerMergeTask: 1, FloorSegmentSize: 1,
+// tainted are the files that hold deleted documents, or that are no longer used
+// but not yet removed. lone: the index has one segment only.
+func (s *store) tainted(engine *scorch.Scorch) (files []string, lone bool, err error) {
+	reader, err := engine.Reader()
+	if err != nil {
+		return nil, false, err
+	}
+	snapshot, ok := reader.(*scorch.IndexSnapshot)
+	if !ok {
+		return nil, false, errors.Join(errors.New("this kind of index has no segments"), reader.Close())
+	}
+	clean := make(map[string]bool)
+	for _, segment := range snapshot.Segments() {
+		if deleted := segment.Deleted(); deleted == nil || deleted.IsEmpty() {
+			clean[fmt.Sprintf("%012x.zap", segment.Id())] = true
+		}
+	}
+	lone = len(snapshot.Segments()) == 1
+	if err := reader.Close(); err != nil {
+		return nil, false, err
+	}
+	all, err := filepath.Glob(filepath.Join(s.dir, "store", "*.zap"))
+	for _, f := range all {
+		if !clean[filepath.Base(f)] {
+			files = append(files, f)
+		}
+	}
+	return files, lone, err
 }
 
 // emptyID is a document without fields. Bleve leaves a lone segment alone,
@@ -86,35 +127,42 @@ func (s *store) addEmpty(ctx context.Context) error {
 	return s.write(ctx, b)
 }
 
-// waitGone reports whether files are gone, after a while. Bleve removes files it
-// no longer uses when it has written a newer snapshot.
-func (s *store) waitGone(ctx context.Context, files []string) (bool, error) {
+// step makes Bleve write a snapshot that is like the last.
+func (s *store) step(ctx context.Context) error {
+	b := s.NewBatch()
+	b.Delete("nothing")
+	return s.write(ctx, b)
+}
+
+// outlast waits a while until files are gone and returns those that are not.
+// Bleve removes a file when a snapshot without it has been written and nobody
+// reads an older one.
+func (s *store) outlast(ctx context.Context, files []string) ([]string, error) {
 	const looks = 25
-	poll := time.NewTicker(scrubPoll)
+	poll := time.NewTicker(20 * time.Millisecond)
 	defer poll.Stop()
 	for range looks {
-		newer := s.NewBatch()
-		newer.Delete(emptyID)
-		if err := s.write(ctx, newer); err != nil {
-			return false, err
+		if err := s.step(ctx); err != nil {
+			return nil, err
 		}
-		if !anyExists(files) {
-			return true, nil
+		if files = existing(files); len(files) == 0 {
+			return nil, nil
 		}
 		select {
 		case <-poll.C:
 		case <-ctx.Done():
-			return false, ctx.Err()
+			return nil, ctx.Err()
 		}
 	}
-	return false, nil
+	return files, nil
 }
 
-func anyExists(files []string) bool {
+func existing(files []string) []string {
+	var left []string
 	for _, f := range files {
 		if _, err := os.Lstat(f); err == nil {
-			return true
+			left = append(left, f)
 		}
 	}
-	return false
+	return left
 }

@@ -123,7 +123,11 @@ func (x *Index) hit(id string) (Hit, bool, error) {
 	if err != nil {
 		return Hit{}, false, err
 	}
-	if !ok || it.Retracted || !x.open(it.NodeID) {
+	if !ok || it.Retracted {
+		x.stale.add(id)
+		return Hit{}, false, nil
+	}
+	if !x.open(it.NodeID) {
 		return Hit{}, false, nil
 	}
 	return Hit{Seq: seq, Item: it}, true, nil
@@ -134,15 +138,22 @@ func (x *Index) hit(id string) (Hit, bool, error) {
 func (x *Index) settle(ctx context.Context) bool {
 	ctx, cancel := context.WithTimeout(ctx, settleWait)
 	defer cancel()
+	seq, err := x.newest(ctx)
+	return err == nil && x.WaitFor(ctx, seq) == nil
+}
+
+// newest is the sequence at which the index has all that the log has. What is
+// erased at the log's end is never followed.
+func (x *Index) newest(ctx context.Context) (uint64, error) {
 	last, err := x.opts.Log.Last(ctx)
 	if err != nil {
-		return false
+		return 0, err
 	}
 	seq := last.Seq
-	for ; seq > x.seen.Load().Seq; seq-- { // the newest may be erased; those are never followed
+	for ; seq > x.seen.Load().Seq; seq-- {
 		if _, there, err := x.opts.Log.At(ctx, seq); err != nil || there {
-			break
+			return seq, err
 		}
 	}
-	return x.WaitFor(ctx, seq) == nil
+	return seq, nil
 }

@@ -93,6 +93,9 @@ func (s *store) count() uint64 {
 	if err != nil {
 		return 0
 	}
+	if empty, err := s.Document(emptyID); err == nil && empty != nil {
+		n--
+	}
 	return n
 }
 
