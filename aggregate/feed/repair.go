@@ -314,8 +314,10 @@ func (r *repairer) chars(s string) {
 		r.collect.chars(s)
 	case r.stack[len(r.stack)-1].uri:
 		r.stack[len(r.stack)-1].text.WriteString(s)
-	default:
+	case len(s) < 64:
 		r.b.WriteString(atom.Escape(s))
+	default: // markup, most likely: not to be escaped here and unescaped there
+		r.b.WriteString("<![CDATA[" + strings.ReplaceAll(s, "]]>", "]]]]><![CDATA[>") + "]]>")
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"unicode/utf8"
 )
 
 // maxDepth is how deep elements may be nested in what is parsed.
@@ -167,6 +168,9 @@ func writeAttr(b *bytes.Buffer, name, value string) {
 // Characters that XML 1.0 does not allow are dropped, bytes that are no UTF-8
 // become U+FFFD.
 func Escape(s string) string {
+	if plain(s) {
+		return s
+	}
 	var b strings.Builder
 	b.Grow(len(s))
 	for _, r := range s {
@@ -188,6 +192,18 @@ func Escape(s string) string {
 		}
 	}
 	return b.String()
+}
+
+// plain reports whether s is ASCII with nothing to escape, as most of what is
+// written is.
+func plain(s string) bool {
+	for i := range len(s) {
+		switch c := s[i]; {
+		case c < ' ' && c != '\n' && c != '\t', c >= utf8.RuneSelf, c == '&', c == '<', c == '>', c == '"':
+			return false
+		}
+	}
+	return true
 }
 
 // Legal reports whether XML 1.0 §2.2 allows the character in a document.
