@@ -294,7 +294,11 @@ type asked struct {
 	fetch.Request
 }
 
-func (w *web) Get(_ context.Context, r fetch.Request) (*fetch.Response, error) {
+func (w *web) Get(ctx context.Context, r fetch.Request) (*fetch.Response, error) {
+	if err := r.Begin(ctx); err != nil {
+		return nil, err
+	}
+	r.Begin = nil
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.asked = append(w.asked, asked{time.Now(), r})
@@ -327,7 +331,7 @@ func (w *web) times(since time.Time) []time.Duration {
 }
 
 // run starts an aggregator on the house; the function returned ends it.
-func (h *house) run(t *testing.T, w *web) (a *Aggregator, stop func()) {
+func (h *house) run(t *testing.T, w Getter) (a *Aggregator, stop func()) {
 	t.Helper()
 	a, err := New(Options{
 		Domain: "d.example", Client: w, Log: h, Registry: h, Archive: h, Posts: h, Titles: h,
@@ -346,3 +350,8 @@ func (h *house) run(t *testing.T, w *web) (a *Aggregator, stop func()) {
 		}
 	}
 }
+
+// getter is a function as a Getter.
+type getter func(context.Context, fetch.Request) (*fetch.Response, error)
+
+func (g getter) Get(ctx context.Context, r fetch.Request) (*fetch.Response, error) { return g(ctx, r) }

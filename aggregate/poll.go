@@ -75,13 +75,7 @@ func (a *Aggregator) follow(ctx context.Context, source bridge.Source) {
 		if !sleep(ctx, time.Until(s.Next)) {
 			return
 		}
-		select {
-		case a.slots <- struct{}{}:
-		case <-ctx.Done():
-			return
-		}
 		a.visit(ctx, source, &s)
-		<-a.slots
 		if ctx.Err() != nil {
 			return // what was cut short says nothing of the source
 		}
@@ -110,8 +104,27 @@ func (a *Aggregator) visit(ctx context.Context, source bridge.Source, s *state) 
 }
 
 // fetch asks for what is new and takes it in; news is how many posts that made.
+// It holds a slot from when the host is asked until all is taken in: waiting for
+// a busy host keeps nobody else waiting.
 func (a *Aggregator) fetch(ctx context.Context, source bridge.Source, s *state) (news int, err error) {
-	resp, err := a.Client.Get(ctx, fetch.Request{URL: source.URL, ETag: s.ETag, LastModified: s.LastModified, Accept: accept})
+	begun := false
+	defer func() {
+		if begun {
+			<-a.slots
+		}
+	}()
+	resp, err := a.Client.Get(ctx, fetch.Request{
+		URL: source.URL, ETag: s.ETag, LastModified: s.LastModified, Accept: accept,
+		Begin: func(ctx context.Context) error {
+			select {
+			case a.slots <- struct{}{}:
+				begun = true
+				return nil
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+		},
+	})
 	if err != nil {
 		return 0, err
 	}

@@ -1,10 +1,12 @@
 package aggregate
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -238,6 +240,55 @@ func TestSourcesDoNotStayTogether(t *testing.T) {
 		}
 		if n := len(w.asked); n < 4700 || n > 5100 {
 			t.Errorf("%d polls in a day", n)
+		}
+	})
+}
+
+func TestPollsAtOnceAreBounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h, w := newHouse(), new(web)
+		var mu sync.Mutex
+		asking, most := 0, 0
+		slow := getter(func(ctx context.Context, r fetch.Request) (*fetch.Response, error) {
+			if r.URL == "http://busy/feed" { // its turn never comes; it must not take a slot
+				<-ctx.Done()
+				return nil, ctx.Err()
+			}
+			if err := r.Begin(ctx); err != nil {
+				return nil, err
+			}
+			mu.Lock()
+			asking++
+			most = max(most, asking)
+			mu.Unlock()
+			<-time.After(time.Second)
+			mu.Lock()
+			asking--
+			mu.Unlock()
+			return w.answer(r)
+		})
+		w.serve(rss())
+		h.plan("planet-go", "busy")
+		for i := range 3 * maxPolls {
+			h.plan("planet-go", fmt.Sprint("site", i))
+		}
+		start := time.Now()
+		a, stop := h.run(t, slow)
+		defer stop()
+		<-time.After(3 * time.Second)
+		synctest.Wait()
+		health, err := a.Health(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		done := 0
+		for _, got := range health {
+			if !got.Success.IsZero() {
+				done++
+			}
+		}
+		if most != maxPolls || done != 3*maxPolls {
+			t.Errorf("%d at once, %d done after %v", most, done, time.Since(start))
 		}
 	})
 }

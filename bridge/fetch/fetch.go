@@ -84,6 +84,10 @@ type Request struct {
 	ETag         string // as the server gave it, byte for byte
 	LastModified string // likewise: compared by the server, never by us
 	Accept       string // "" = anything
+	// Begin, if not nil, is called once, when the turn at the host has come and
+	// before it is asked: for a caller who takes something scarce only then. Its
+	// error ends the request.
+	Begin func(ctx context.Context) error
 }
 
 // Response is an answer.
@@ -115,9 +119,10 @@ func (c *Client) Get(ctx context.Context, r Request) (*Response, error) {
 	if err != nil {
 		return nil, err
 	}
-	u, moved, permanent := first, "", true
+	u, moved, permanent, begin := first, "", true, r.Begin
 	for range maxRedirects + 1 {
-		resp, err := c.politely(ctx, u, header)
+		resp, err := c.politely(ctx, u, header, begin)
+		begin = nil
 		if err != nil {
 			return nil, fmt.Errorf("get %s: %w", u.Redacted(), err)
 		}
@@ -173,12 +178,17 @@ func (c *Client) Post(ctx context.Context, to string, form url.Values, header ht
 
 // politely asks one URL once when its host's turn has come, and remembers
 // whether the host wants to be left alone.
-func (c *Client) politely(ctx context.Context, u *url.URL, header http.Header) (*Response, error) {
+func (c *Client) politely(ctx context.Context, u *url.URL, header http.Header, begin func(context.Context) error) (*Response, error) {
 	host, err := c.hosts.enter(ctx, u.Host)
 	if err != nil {
 		return nil, err
 	}
 	defer c.hosts.leave(host)
+	if begin != nil {
+		if err := begin(ctx); err != nil {
+			return nil, err
+		}
+	}
 	ctx, cancel := context.WithTimeout(ctx, totalTimeout)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, u.String(), nil)

@@ -175,6 +175,25 @@ func TestRedirects(t *testing.T) {
 	}
 }
 
+func TestBeginComesOnceAndBeforeTheQuestion(t *testing.T) {
+	var asked, begun atomic.Int32
+	at := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		if begun.Load() != 1 {
+			t.Errorf("asked when begun %d times", begun.Load())
+		}
+		if asked.Add(1) == 1 {
+			http.Redirect(w, r, "/there", http.StatusFound)
+		}
+	})
+	if _, err := local(t).Get(t.Context(), Request{URL: at, Begin: func(context.Context) error { begun.Add(1); return nil }}); err != nil || asked.Load() != 2 {
+		t.Errorf("asked %d times, %v", asked.Load(), err)
+	}
+	no := errors.New("no")
+	if _, err := local(t).Get(t.Context(), Request{URL: at, Begin: func(context.Context) error { return no }}); !errors.Is(err, no) || asked.Load() != 2 {
+		t.Errorf("asked %d times, %v", asked.Load(), err)
+	}
+}
+
 func TestBodies(t *testing.T) {
 	text := strings.Repeat("<entry/>", 100)
 	zip := func(s string) string {
