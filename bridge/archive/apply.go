@@ -9,10 +9,6 @@ import (
 	"peewit/bridge"
 )
 
-// spillBytes is the size from which a batch is written although records remain:
-// a purge of a hundred thousand items must not stand in memory as a whole.
-const spillBytes = 4 << 20
-
 // sweepRows is how many rows a sweep looks at before it changes any.
 const sweepRows = 256
 
@@ -84,7 +80,7 @@ func (t *change) commit() error {
 
 // spill commits a batch that has become large and begins the next.
 func (t *change) spill() error {
-	if t.batch.Len() < spillBytes {
+	if t.batch.Len() < t.a.spill {
 		return nil
 	}
 	if err := t.commit(); err != nil {

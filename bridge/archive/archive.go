@@ -21,10 +21,12 @@ import (
 // that it has to be made again.
 const format = 1
 
-const (
-	cacheBytes    = 32 << 20
-	memtableBytes = 8 << 20
-)
+// sizes are in bytes. A batch that has reached spill is written although records
+// remain: a purge of a hundred thousand items must not stand in memory as a
+// whole.
+type sizes struct{ cache, memtable, spill int }
+
+var usual = sizes{cache: 32 << 20, memtable: 8 << 20, spill: 4 << 20}
 
 // ErrUnusable is what Open's error wraps when the directory is damaged or was
 // written in another format: it can be removed, the log has everything.
@@ -37,6 +39,8 @@ var errClosed = errors.New("archive is closed")
 type Archive struct {
 	dir   string
 	files vfs.FS
+	spill int
+	lock  *pebble.Lock
 	db    *pebble.DB
 
 	applying  sync.Mutex    // one writer at a time
@@ -58,11 +62,20 @@ type waiter struct {
 
 // Open opens or creates the archive in dir. Its error wraps [ErrUnusable] when
 // removing dir would help.
-func Open(dir string, logger *slog.Logger) (*Archive, error) { return open(dir, vfs.Default, logger) }
+func Open(dir string, logger *slog.Logger) (*Archive, error) {
+	return open(dir, vfs.Default, usual, logger)
+}
 
-func open(dir string, files vfs.FS, logger *slog.Logger) (*Archive, error) {
-	a := &Archive{dir: dir, files: files, changed: make(chan struct{}, 1)}
-	cache := pebble.NewCache(cacheBytes)
+func open(dir string, files vfs.FS, size sizes, logger *slog.Logger) (*Archive, error) {
+	a := &Archive{dir: dir, files: files, spill: size.spill, changed: make(chan struct{}, 1)}
+	if err := files.MkdirAll(dir, 0o700); err != nil {
+		return nil, fmt.Errorf("open archive: %w", err)
+	}
+	lock, err := pebble.LockDirectory(dir, files)
+	if err != nil {
+		return nil, fmt.Errorf("lock archive %s: %w", dir, err)
+	}
+	cache := pebble.NewCache(int64(size.cache))
 	defer cache.Unref() // the database holds its own reference
 	changed := func() {
 		select {
@@ -72,8 +85,9 @@ func open(dir string, files vfs.FS, logger *slog.Logger) (*Archive, error) {
 	}
 	options := &pebble.Options{
 		FS:                 files,
+		Lock:               lock,
 		Cache:              cache,
-		MemTableSize:       memtableBytes,
+		MemTableSize:       uint64(size.memtable),
 		DisableWAL:         true,
 		FormatMajorVersion: pebble.FormatNewest,
 		Logger:             pebbleLog{logger},
@@ -89,11 +103,11 @@ func open(dir string, files vfs.FS, logger *slog.Logger) (*Archive, error) {
 	}
 	db, err := pebble.Open(dir, options)
 	if err != nil {
-		return nil, fmt.Errorf("open archive %s: %w", dir, unusable(err))
+		return nil, errors.Join(fmt.Errorf("open archive %s: %w", dir, unusable(err)), lock.Close())
 	}
-	a.db = db
+	a.db, a.lock = db, lock
 	if err := a.load(); err != nil {
-		return nil, errors.Join(fmt.Errorf("open archive %s: %w", dir, err), db.Close())
+		return nil, errors.Join(fmt.Errorf("open archive %s: %w", dir, err), db.Close(), lock.Close())
 	}
 	return a, nil
 }
@@ -120,8 +134,8 @@ func (a *Archive) load() error {
 	return f.err()
 }
 
-// unusable tells a damaged directory from one that cannot be used now: locked,
-// forbidden, on a full disk.
+// unusable tells a damaged directory from one that cannot be used now:
+// forbidden, or on a full disk.
 func unusable(err error) error {
 	var errno syscall.Errno
 	if errors.As(err, &errno) && !errors.Is(err, fs.ErrNotExist) {
@@ -150,7 +164,7 @@ func (a *Archive) Close() error {
 	}
 	a.reading.Lock()
 	defer a.reading.Unlock()
-	if err := errors.Join(a.db.Flush(), a.db.Close()); err != nil {
+	if err := errors.Join(a.db.Flush(), a.db.Close(), a.lock.Close()); err != nil {
 		return fmt.Errorf("close archive %s: %w", a.dir, err)
 	}
 	return nil

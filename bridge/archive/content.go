@@ -176,6 +176,7 @@ func (t *change) retract(rec *bridge.Record) error {
 		}
 		t.set(key(familyPlace, n.name, item), now.encode())
 	}
+	n.floor = rec.Seq
 	return t.giveUp(n)
 }
 
@@ -310,7 +311,7 @@ func (t *change) purge(rec *bridge.Record) error {
 	if err := t.empty(n); err != nil {
 		return err
 	}
-	n.floor = rec.Seq
+	n.purged, n.floor = rec.Seq, rec.Seq
 	return nil
 }
 

@@ -45,7 +45,7 @@ func (a *Archive) scrub(ctx context.Context, seqs []uint64) error {
 	a.scrubbing.Lock()
 	defer a.scrubbing.Unlock()
 	prefixes, err := a.tainted(seqs)
-	if err != nil || len(prefixes) == 0 {
+	if err = errors.Join(err, ctx.Err()); err != nil || len(prefixes) == 0 {
 		return err
 	}
 	a.outwaitReaders()

@@ -22,7 +22,7 @@ type modelNode struct {
 	id, name string
 	keeps    int // -1 = all
 	open     bool
-	floor    uint64
+	purged   uint64                 // when it was purged
 	items    []*modelItem           // living, oldest first
 	places   map[string]uint64      // where an id stands or stood
 	pushed   map[string]uint64      // of ids that were pushed out: where an earlier one stood
@@ -105,7 +105,6 @@ func (m *model) end(n *modelNode, item *modelItem) {
 
 func (m *model) publish(n *modelNode, seq uint64, id, payload string) {
 	if n.keeps == 0 {
-		n.floor = seq
 		return
 	}
 	if item := n.find(id); item != nil {
@@ -120,24 +119,29 @@ func (m *model) refer(planet, home *modelNode, seq uint64, id, of string, ofSeq 
 		return
 	}
 	post := home.find(of)
-	if post == nil || ofSeq < post.first {
-		return
+	if post != nil && ofSeq < post.first {
+		post = nil // the reference is to an earlier one
 	}
 	entry := planet.entered[home.id+" "+of]
+	_, known := planet.places[id]
 	switch {
 	case entry == nil:
 		entry = &modelEntry{}
 		planet.entered[home.id+" "+of] = entry
-	case ofSeq <= entry.seq || ofSeq <= planet.floor && entry.is == nil:
+	case known && ofSeq <= entry.seq, !known && ofSeq <= planet.purged:
 		return
-	case entry.is == post && entry.out:
+	case post != nil && entry.is == post && entry.out:
 		return
-	case entry.is == post:
+	case post != nil && entry.is == post:
 		item := planet.find(id)
 		entry.seq, item.last = ofSeq, seq
 		return
 	}
 	entry.seq, entry.out, entry.is = ofSeq, false, post
+	if post == nil {
+		planet.places[id] = seq
+		return
+	}
 	m.enter(planet, &modelItem{id: id, first: seq, last: seq, post: post, entry: entry})
 }
 
@@ -145,7 +149,7 @@ func (m *model) purge(n *modelNode, seq uint64) {
 	for _, item := range slices.Clone(n.items) {
 		m.end(n, item)
 	}
-	n.floor = seq
+	n.purged = seq
 	n.places, n.pushed = map[string]uint64{}, map[string]uint64{}
 	for _, entry := range n.entered {
 		entry.is, entry.out = nil, false
@@ -326,14 +330,16 @@ func (s *story) publish(r *rapid.T) {
 
 func (s *story) refer(r *rapid.T) {
 	planet, home, of := s.any(r, "planet", "small"), s.any(r, "blog", "feed-1"), itemIDs.Draw(r, "item")
-	item, _ := s.h.item(home.id, of)
-	seq := item.Last
-	if item.Retracted {
-		seq = item.First
+	var versions []uint64 // readers of the log may be late and refer to an old one
+	for _, rec := range s.h.log {
+		if p := rec.Publish; p != nil && p.NodeID == home.id && p.Item == of {
+			versions = append(versions, rec.Seq)
+		}
 	}
-	if back := rapid.IntRange(0, 3).Draw(r, "back"); uint64(back) < seq {
-		seq -= uint64(back) // an older version, or none: readers of the log may be late
+	if len(versions) == 0 {
+		return
 	}
+	seq := rapid.SampledFrom(versions).Draw(r, "version")
 	rec := refer(planet.id, home.id, of, seq)
 	rec.Reference.Item = home.name + "/" + of
 	s.m.refer(planet, home, s.h.append(rec), rec.Reference.Item, of, seq)

@@ -13,8 +13,9 @@ import (
 
 // Item is an item by its id. Of one that was retracted or pushed out only the
 // stone is left: ok, Retracted, with First and Last but no payload. When ok is
-// false, Last is what a publish under this id would replace: the node's last
-// purge, or the last publish of a node that keeps nothing, or 0.
+// false, Last stands for what a publish under this id would replace, so that it
+// is none of those that were here before: the sequence of the node's last purge
+// or retraction, of its last publish if it keeps nothing, or 0.
 func (a *Archive) Item(nodeID, id string) (item bridge.Item, ok bool, err error) {
 	v, err := a.look()
 	if err != nil {

@@ -41,7 +41,7 @@ func (t *change) refer(rec *bridge.Record) error {
 		return nil // the id is taken by another post
 	case entered != "" && known && r.OfSeq <= stands.of:
 		return nil // nothing newer
-	case entered != "" && !known && r.OfSeq <= n.floor:
+	case entered != "" && !known && r.OfSeq <= n.purged:
 		return nil // it was purged with all others
 	case again && stands.out, again && stands.gone && life.alive:
 		return nil // it was retracted here, or pushed out
@@ -89,7 +89,7 @@ func (t *change) life(r *bridge.Reference) (life, error) {
 	case err != nil:
 		return life{}, err
 	case !known:
-		return life{from: home.floor}, nil
+		return life{from: home.purged}, nil
 	case stands.gone:
 		return life{from: stands.last}, nil
 	case stands.of > 0: // a reference is not referred to: planets hold posts

@@ -101,7 +101,8 @@ type node struct {
 	open   bool   // anybody may read: its posts show in the timelines
 	count  int    // living items
 	pushed uint64 // posts that were pushed out and are not yet given up
-	floor  uint64 // sequence of the last purge, or of the last publish not kept
+	purged uint64 // sequence of the last purge
+	floor  uint64 // of the last record that left fewer items, or none: see Archive.Item
 }
 
 // unbounded is what a node keeps when nothing is pushed out.
@@ -109,7 +110,7 @@ const unbounded = math.MaxInt
 
 func (n *node) encode() []byte {
 	return fields{}.text(n.id).text(string(n.addr.Service)).text(n.addr.Name).
-		uint(uint64(n.keeps)).flag(n.open).uint(uint64(n.count)).uint(n.pushed).uint(n.floor)
+		uint(uint64(n.keeps)).flag(n.open).uint(uint64(n.count)).uint(n.pushed).uint(n.purged).uint(n.floor)
 }
 
 func parseNode(value []byte) (*node, error) {
@@ -117,7 +118,8 @@ func parseNode(value []byte) (*node, error) {
 	n := &node{id: p.text()}
 	n.name = nameOf(n.id)
 	n.addr = bridge.Addr{Service: bridge.JID(p.text()), Name: p.text()}
-	n.keeps, n.open, n.count, n.pushed, n.floor = int(p.uint()), p.flag(), int(p.uint()), p.uint(), p.uint()
+	n.keeps, n.open, n.count = int(p.uint()), p.flag(), int(p.uint())
+	n.pushed, n.purged, n.floor = p.uint(), p.uint(), p.uint()
 	return n, p.err()
 }
 
