@@ -34,7 +34,7 @@ func logConfig(replicas int) jetstream.StreamConfig {
 	return jetstream.StreamConfig{
 		Name:               logName,
 		Description:        "Peewit: posts and state, in one order",
-		Subjects:           []string{"p.>", "s.>"},
+		Subjects:           []string{"d.>", "p.>", "s.>"}, // d: direct messages, to come; a stream is never changed later
 		Retention:          jetstream.LimitsPolicy,
 		Discard:            jetstream.DiscardNew,
 		Storage:            jetstream.FileStorage,

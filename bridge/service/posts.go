@@ -59,6 +59,9 @@ func (p *Posts) Publish(ctx context.Context, req Publish) ([]bridge.Item, error)
 	if err := bridge.Allow(actor, bridge.PublishTo, &node); err != nil {
 		return nil, err
 	}
+	if err := p.caughtUp(); err != nil {
+		return nil, err
+	}
 	p.settle(ctx)
 	items := make([]bridge.Item, len(req.Items))
 	var drafts []bridge.Draft
@@ -285,6 +288,9 @@ func (p *Posts) Refer(ctx context.Context, planet bridge.Addr, item bridge.Item)
 	node, ok := p.reg.Node(planet)
 	if !ok {
 		return noNode(planet)
+	}
+	if err := p.caughtUp(); err != nil {
+		return err
 	}
 	key := bridge.Hash(node.ID, "reference", item.NodeID, item.ID, fmt.Sprint(item.Last))
 	if _, logged, err := p.arc.Lookup(key); err != nil || logged {

@@ -72,6 +72,7 @@ type core struct {
 	batchMu  sync.Mutex       // guards batch against readers other than Run
 	batch    []*bridge.Record // applied to the registry, not yet to the archive
 	observed atomic.Uint64    // the newest sequence whose observers were called
+	behind   atomic.Int64     // time of the record being applied while more wait, in Unix seconds; 0 = none wait
 	ready    chan struct{}
 }
 
@@ -196,6 +197,9 @@ func (s *Service) Run(ctx context.Context) error {
 }
 
 func (s *Service) apply(rec *bridge.Record, pending uint64, live bool) error {
+	if s.behind.Store(0); pending > 0 {
+		s.behind.Store(rec.Time.Unix())
+	}
 	s.reg.Apply(rec)
 	s.batchMu.Lock()
 	s.batch = append(s.batch, rec)
@@ -249,6 +253,15 @@ func (c *core) waitFor(ctx context.Context, seq uint64) {
 
 // settle makes a read see all that anybody has been pushed.
 func (c *core) settle(ctx context.Context) { c.waitFor(ctx, c.observed.Load()) }
+
+// caughtUp refuses while this node lags so far behind the log that the archive
+// might not know the key of a record any more that the log has forgotten too.
+func (c *core) caughtUp() error {
+	if at := c.behind.Load(); at != 0 && time.Since(time.Unix(at, 0)) > eventlog.Window/2 {
+		return bridge.Refuse(bridge.ResourceConstraint, "this server is catching up; try again in a moment")
+	}
+	return nil
+}
 
 // guarded is a state record that must still follow what the registry shows.
 func (c *core) guarded(rec bridge.Record) bridge.Draft {

@@ -19,11 +19,15 @@ type Tracks struct{ *core }
 // Add makes a standing query of an account, with the node track-ID that only
 // the account sees. A query equal to one it has is that one.
 func (t *Tracks) Add(ctx context.Context, nick, text string) (bridge.Track, error) {
-	if _, err := query.Parse(text); err != nil {
+	q, err := query.Parse(text)
+	if err == nil {
+		err = q.Standing()
+	}
+	if err != nil {
 		return bridge.Track{}, bridge.Refuse(bridge.NotAcceptable, "%v", err)
 	}
 	var track bridge.Track
-	err := t.change(ctx, func() ([]bridge.Draft, error) {
+	err = t.change(ctx, func() ([]bridge.Draft, error) {
 		if _, ok := t.reg.Account(nick); !ok {
 			return nil, noAccount(nick)
 		}
