@@ -48,8 +48,8 @@ func settings(service, domain bridge.JID) []setting {
 		boolSetting("pubsub#notify_retract", "Notify subscribers when items are removed", func(c *bridge.NodeConfig) *bool { return &c.NotifyRetract }),
 		boolSetting("pubsub#notify_delete", "Notify subscribers when the node is deleted", func(c *bridge.NodeConfig) *bool { return &c.NotifyDelete }),
 		listSetting("pubsub#notification_type", "The type of the messages that notify", []option{
-			{"headline", "headline: for those who are online"},
-			{"normal", "normal: kept for those who are not"},
+			{"headline", "Messages of type headline"},
+			{"normal", "Messages of type normal"},
 		}, func(c *bridge.NodeConfig) *string { return &c.NotificationType }),
 	}
 }

@@ -18,6 +18,7 @@ var (
 	everywhere = []string{
 		nsPubsub,
 		nsPubsub + "#access-open",
+		nsPubsub + "#access-whitelist",
 		nsPubsub + "#config-node",
 		nsPubsub + "#config-node-max",
 		nsPubsub + "#create-and-configure",
@@ -40,9 +41,7 @@ var (
 		nsPubsub + "#rsm",
 		nsPubsub + "#subscribe",
 		nsRSM,
-	}
-	onDomain = []string{
-		nsSocialFeed, // XEP-0472 §5
+		nsSocialFeed, // XEP-0472 §3
 	}
 	onAccount = []string{
 		nsPubsub + "#access-presence",
@@ -60,7 +59,7 @@ var (
 func (h *Handler) advertise() {
 	h.router.Advertise(xmpp.OnDomain, xmpp.Info{
 		Identities: []xmpp.Identity{{Category: "pubsub", Type: "service", Name: "Peewit"}},
-		Features:   slices.Concat(everywhere, onDomain),
+		Features:   everywhere,
 	})
 	h.router.Advertise(xmpp.OnAccount, xmpp.Info{
 		Identities: []xmpp.Identity{{Category: "pubsub", Type: "pep"}}, // XEP-0163 §6.1
@@ -80,14 +79,21 @@ func (h *Handler) describe(_ context.Context, q xmpp.Query) (*xmpp.Info, error) 
 	if err != nil {
 		return nil, err
 	}
+	leaf := xmpp.Identity{Category: "pubsub", Type: "leaf"}
+	access := xmpp.Field{Var: "pubsub#access_model", Kind: "list-single", Label: "Who may subscribe and read", Values: []string{string(node.Config.AccessModel)}}
+	fields := []xmpp.Field{access}
+	if h.allow(c.from, bridge.Read, &node) == nil { // others learn that it is closed, and no more
+		leaf.Name = node.Config.Title
+		fields = append(fields, h.metaData(&node)...)
+	}
 	return &xmpp.Info{
-		Identities: []xmpp.Identity{{Category: "pubsub", Type: "leaf", Name: node.Config.Title}},
+		Identities: []xmpp.Identity{leaf},
 		Features:   []string{nsPubsub, nsInfo},
-		Forms:      []xmpp.Form{{Type: formMetaData, Fields: h.metaData(&node)}},
+		Forms:      []xmpp.Form{{Type: formMetaData, Fields: fields}},
 	}, nil
 }
 
-// metaData is what everybody may know about a node (XEP-0060 §5.4).
+// metaData is what readers of a node may know about it (XEP-0060 §5.4).
 func (h *Handler) metaData(node *bridge.Node) []xmpp.Field {
 	cfg := &node.Config
 	var owners, publishers []string
@@ -109,7 +115,6 @@ func (h *Handler) metaData(node *bridge.Node) []xmpp.Field {
 		one("pubsub#language", "list-single", "The default language of the node", cfg.Language),
 		one("pubsub#creator", "jid-single", "Who made the node", string(node.Owner)),
 		one("pubsub#creation_date", "text-single", "When the node was made", stamp(node.Created)),
-		one("pubsub#access_model", "list-single", "Who may subscribe and read", string(cfg.AccessModel)),
 		one("pubsub#publish_model", "list-single", "Who may publish", string(cfg.PublishModel)),
 		one("pubsub#max_items", "text-single", "How many items are kept", maxItems(cfg)),
 		one("pubsub#num_subscribers", "text-single", "How many subscribe", strconv.Itoa(len(h.svc.Registry().Subscriptions(node.ID)))),

@@ -27,7 +27,11 @@ func (h *Handler) subscribe(ctx context.Context, c call, verb *xmpp.Element) ([]
 		return nil, err
 	}
 	if node.Config.SendLast != bridge.SendLastNever {
-		h.sendLast(ctx, &node, jid, sub.Created)
+		to := jid
+		if h.visits(c.from) {
+			to = c.from
+		}
+		h.sendLast(ctx, &node, to, sub.Created)
 	}
 	return answering(nsPubsub, func(w *writer) {
 		writeSubscription(w, sub, "subscribed")

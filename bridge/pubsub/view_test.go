@@ -227,3 +227,76 @@ func TestBigPagesAreCut(t *testing.T) {
 		t.Errorf("then %v", got)
 	}
 }
+
+// TestDiscoTellsNoMoreThanItMay: a closed node says that it is closed.
+func TestDiscoTellsNoMoreThanItMay(t *testing.T) {
+	h := newHouse(t)
+	h.must(t, alice, ps("set", testDomain, "<create node='club'/><configure><x xmlns='jabber:x:data' type='submit'><field var='pubsub#access_model'><value>whitelist</value></field><field var='pubsub#title'><value>Secret</value></field></x></configure>"))
+	ask := iq("get", testDomain, "<query xmlns='"+nsInfo+"' node='club'/>")
+	if got := h.must(t, alice, ask); !strings.Contains(got, "Secret") {
+		t.Errorf("its owner is told %s", got)
+	}
+	got := h.must(t, bob, ask)
+	if strings.Contains(got, "Secret") || strings.Contains(got, "pubsub#owner") || !strings.Contains(got, "<value>whitelist</value>") {
+		t.Errorf("others are told %s", got)
+	}
+	if got := h.must(t, bob, iq("get", testDomain, "<query xmlns='"+nsItems+"'/>")); strings.Contains(got, "club") {
+		t.Errorf("it is listed: %s", got)
+	}
+}
+
+// TestNodeLists: the list of nodes is paged by name.
+func TestNodeLists(t *testing.T) {
+	h := newHouse(t)
+	for _, name := range []string{"d", "a", "c", "b", "~e"} {
+		h.must(t, alice, ps("set", testDomain, "<create node='"+name+"'/>"))
+	}
+	h.must(t, alice, ps("set", testDomain, "<create node='urn:xmpp:microblog:0:comments/1'/>"))
+	for _, test := range []struct {
+		set, want string
+	}{
+		{"", "a b c d ~e"},
+		{"<max>2</max>", "a b +a/b/5"},
+		{"<max>2</max><after>b</after>", "c d +c/d/5"},
+		{"<max>2</max><after>bb</after>", "c d +c/d/5"},
+		{"<max>2</max><after>d</after>", "~e +=~e/=~e/5"},
+		{"<after>=~e</after>", "+//5"},
+		{"<max>2</max><before/>", "d ~e +d/=~e/5"},
+		{"<max>2</max><before>d</before>", "b c +b/c/5"},
+		{"<max>0</max>", "+//5"},
+	} {
+		set := ""
+		if test.set != "" {
+			set = "<set xmlns='" + nsRSM + "'>" + test.set + "</set>"
+		}
+		answer := h.must(t, bob, iq("get", testDomain, "<query xmlns='"+nsItems+"'>"+set+"</query>"))
+		e, err := xmpp.Parse([]byte(answer), xmpp.NSClient)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got []string
+		for _, c := range e.Child(nsItems, "query").Children {
+			if c.Name.Local == "item" {
+				got = append(got, c.Attribute("node"))
+				continue
+			}
+			text := func(name string) string {
+				if f := c.Child(nsRSM, name); f != nil {
+					return f.Text
+				}
+				return ""
+			}
+			got = append(got, "+"+text("first")+"/"+text("last")+"/"+text("count"))
+		}
+		if s := strings.Join(got, " "); s != test.want {
+			t.Errorf("%q gives %q, want %q", test.set, s, test.want)
+		}
+	}
+}
+
+// TestAdvertised is what the domain and the accounts say they can do.
+func TestAdvertised(t *testing.T) {
+	h := newHouse(t)
+	golden(t, "features-domain.xml", pretty(t, []byte(discoInfo("", &h.router.info[xmpp.OnDomain]))))
+	golden(t, "features-account.xml", pretty(t, []byte(discoInfo("", &h.router.info[xmpp.OnAccount]))))
+}
