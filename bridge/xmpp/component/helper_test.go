@@ -96,6 +96,7 @@ type router struct {
 	receive func(ctx context.Context, st *xmpp.Stanza)
 	answer  func(to bridge.JID, payload string) string
 	told    func(what string, l xmpp.Link)
+	through func() xmpp.Link // what Ask sends through, if anything
 }
 
 func (r *router) LinkUp(_ context.Context, l xmpp.Link)   { r.tell("up", l) }
@@ -117,6 +118,11 @@ func (r *router) Receive(ctx context.Context, st *xmpp.Stanza) {
 func (r *router) Ask(_ context.Context, from, to bridge.JID, payload []byte) (*xmpp.Stanza, error) {
 	if r.answer == nil {
 		return nil, errors.New("nobody answers")
+	}
+	if r.through != nil {
+		if err := r.through().Send(to, xmpp.Result, xmpp.Wrap("iq", "get", "ask", from, to, payload)); err != nil {
+			return nil, err
+		}
 	}
 	return xmpp.ParseStanza([]byte(r.answer(to, string(payload))), xmpp.NSComponent)
 }

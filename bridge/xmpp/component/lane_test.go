@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -207,8 +208,11 @@ func TestMulticast(t *testing.T) {
 		h := &host{}
 		log := newMemory(0)
 		readers := append(people(40), "zoe@elsewhere.org")
-		o := Options{Events: events(readers...), Router: &router{answer: offering("multicast.example.org")}}
-		_, stop := start(t, h, log, o)
+		made := make(chan *Link, 1)
+		link := sync.OnceValue(func() xmpp.Link { return <-made })
+		o := Options{Events: events(readers...), Router: &router{answer: offering("multicast.example.org"), through: link}}
+		l, stop := start(t, h, log, o)
+		made <- l
 		synctest.Wait()
 		log.append()
 		synctest.Wait()

@@ -55,6 +55,8 @@ func (l *Link) serve(ctx, work context.Context) error {
 	active, pause := context.WithCancel(alive) // as long as we start something new
 	defer pause()
 
+	l.session.Store(s) // before anything asks through the router, which sends through us
+	l.setUp()
 	var wg, reading, writing sync.WaitGroup
 	reading.Go(func() { end(s.read(work)) })
 	writing.Go(func() {
@@ -68,8 +70,6 @@ func (l *Link) serve(ctx, work context.Context) error {
 		}
 	})
 	wg.Go(func() { s.ask(alive) })
-	l.session.Store(s)
-	l.setUp()
 	l.o.Logger.Info("component link up", slog.String("domain", string(l.o.Domain)))
 	wg.Go(func() { l.o.Router.LinkUp(active, l) })
 
