@@ -49,10 +49,14 @@ func posts(items []bridge.Item) []bridge.Post {
 
 // sanitised is a text with nothing in it that runs; markup becomes HTML.
 func sanitised(safe *bluemonday.Policy, t bridge.Text) bridge.Text {
-	if t.Type == "html" || t.Type == "xhtml" {
-		return bridge.Text{Type: "html", Body: strings.TrimSpace(safe.Sanitize(t.Body))}
+	if t.Type != "html" && t.Type != "xhtml" {
+		return t
 	}
-	return t
+	body := strings.TrimSpace(safe.Sanitize(t.Body))
+	if t.Type == "xhtml" { // its <div/> is only for XML
+		body = strings.TrimSuffix(strings.TrimPrefix(body, "<div>"), "</div>")
+	}
+	return bridge.Text{Type: "html", Body: body}
 }
 
 // completed is a post with all that a feed's entry must have.
