@@ -5,6 +5,8 @@ import (
 	"os"
 	"path/filepath"
 
+	"peewit/bridge"
+
 	"github.com/blevesearch/bleve/v2/index/scorch"
 )
 
@@ -51,3 +53,6 @@ func (x *Index) Files() ([]string, error) {
 	}
 	return files, err
 }
+
+// Repair is what Run does when the store broke after it had begun at a sequence.
+func (x *Index) Repair(from uint64) error { return x.repair(bridge.Position{Seq: from}) }

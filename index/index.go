@@ -232,11 +232,14 @@ const (
 // that has been tried without getting further than from.
 func (x *Index) repair(from bridge.Position) error {
 	x.mu.Lock()
-	if x.store != nil {
-		x.store.abandon()
-		x.store = nil
-	}
+	broken := x.store
+	x.store = nil
 	x.mu.Unlock()
+	if broken != nil {
+		if err := broken.close(); err != nil {
+			x.opts.Logger.Warn("the broken index was not closed", slog.Any("err", err))
+		}
+	}
 	if x.saved.Seq > from.Seq {
 		if again, err := openStore(x.opts.Dir); err == nil {
 			x.mu.Lock()

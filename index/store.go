@@ -79,13 +79,21 @@ func removeAside(dir string) error {
 	return err
 }
 
-func (s *store) close() error { return s.Index.Close() }
+// closePatience is how long closing may take. A store whose merger died may never
+// close; what it was told is on disk all the same.
+const closePatience = 3 * time.Second
 
-// abandon closes a broken store in the background: closing one whose merger died
-// may never return.
-func (s *store) abandon() {
-	b := s.Index
-	go func() { _ = b.Close() }() // it is broken: there is nobody to tell
+func (s *store) close() error {
+	closed := make(chan error, 1)
+	go func() { closed <- s.Index.Close() }()
+	timer := time.NewTimer(closePatience)
+	defer timer.Stop()
+	select {
+	case err := <-closed:
+		return err
+	case <-timer.C:
+		return fmt.Errorf("%w: it did not close within %v", errBroken, closePatience)
+	}
 }
 
 func (s *store) count() uint64 {
