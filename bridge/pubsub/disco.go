@@ -1,7 +1,6 @@
 package pubsub
 
 import (
-	"cmp"
 	"context"
 	"slices"
 	"strconv"
@@ -126,6 +125,9 @@ func (h *Handler) metaData(node *bridge.Node) []xmpp.Field {
 	})
 }
 
+// maxListed bounds the payloads that are read for a list of ids.
+const maxListed = 4 << 20
+
 // list answers disco#items: the nodes of a service (XEP-0060 §5.2), or the items
 // of a node by their ids (§5.5).
 func (h *Handler) list(ctx context.Context, q xmpp.Query) ([]xmpp.DiscoItem, []byte, bool, error) {
@@ -138,8 +140,8 @@ func (h *Handler) list(ctx context.Context, q xmpp.Query) ([]xmpp.DiscoItem, []b
 		return nil, nil, true, err
 	}
 	if q.Node == "" {
-		items, set, err := h.listNodes(c, p)
-		return items, set, true, err
+		items, set := h.listNodes(c, p)
+		return items, set, true, nil
 	}
 	node, err := h.node(c, q.Node)
 	if bridge.Is(err, bridge.ItemNotFound) {
@@ -154,7 +156,7 @@ func (h *Handler) list(ctx context.Context, q xmpp.Query) ([]xmpp.DiscoItem, []b
 
 // listNodes is a page of the nodes that the sender may read (XEP-0163 §6.2). The
 // nodes of comments go with their posts and are in no list.
-func (h *Handler) listNodes(c call, p paging) ([]xmpp.DiscoItem, []byte, error) {
+func (h *Handler) listNodes(c call, p paging) ([]xmpp.DiscoItem, []byte) {
 	var all []xmpp.DiscoItem
 	for _, node := range h.svc.Nodes.List(c.service) {
 		if strings.HasPrefix(node.Addr.Name, bridge.NodeMicroblog+":comments/") || h.allow(c.from, bridge.Read, &node) != nil {
@@ -162,41 +164,19 @@ func (h *Handler) listNodes(c call, p paging) ([]xmpp.DiscoItem, []byte, error) 
 		}
 		all = append(all, xmpp.DiscoItem{JID: c.service, Node: node.Addr.Name, Name: node.Config.Title})
 	}
-	byName := func(i xmpp.DiscoItem, name string) int { return cmp.Compare(i.Node, name) }
-	from, to := 0, len(all)
-	if p.hasAfter { // a name that is gone still says where it was (XEP-0059 §2.4)
-		i, found := slices.BinarySearchFunc(all, p.after, byName)
-		if from = i; found {
-			from++
-		}
-	}
-	if p.hasBefore && p.before != "" {
-		to, _ = slices.BinarySearchFunc(all, p.before, byName)
-	}
-	size := maxPage
-	if p.max >= 0 {
-		size = min(size, p.max)
-	}
-	if p.hasBefore {
-		from = max(from, to-size)
-	}
-	page := all[from:min(to, from+size)]
-	if !p.asked && len(page) == len(all) {
-		return page, nil, nil
-	}
-	s := set{index: from, count: len(all)}
-	if len(page) > 0 {
-		s.first, s.last = uid(page[0].Node, false), uid(page[len(page)-1].Node, false)
+	page, set, whole := window(all, p, func(i *xmpp.DiscoItem) string { return i.Node })
+	if whole && !p.asked {
+		return page, nil
 	}
 	w := new(writer)
-	writeSet(w, s)
-	return page, w.b, nil
+	writeSet(w, set)
+	return page, w.b
 }
 
 // listItems is a page of a node's items by name: no attribute node, they are
 // none (XEP-0060 §5.5).
 func (h *Handler) listItems(ctx context.Context, c call, node *bridge.Node, p paging) ([]xmpp.DiscoItem, []byte, error) {
-	wanted := wanted{query: archive.Query{Max: maxPage, Oldest: true}}
+	wanted := wanted{query: archive.Query{Max: maxPage, MaxBytes: maxListed, Oldest: true}}
 	if p.max >= 0 {
 		wanted.query.Max = min(maxPage, p.max)
 	}

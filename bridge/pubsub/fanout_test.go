@@ -43,6 +43,11 @@ func TestEachRecipientOnce(t *testing.T) {
 	if got := slices.Collect(h.h.Remote(&events[0], "")); !slices.Equal(got, want) {
 		t.Errorf("elsewhere: got %v, want %v", got, want)
 	}
+	for i, again := range h.h.Events(rec) { // a lane asks again after a broken link
+		if string(again.Stanza(nil, "eve@far.example")) != string(events[i].Stanza(nil, "eve@far.example")) {
+			t.Errorf("event %d is another one when it is made again", i)
+		}
+	}
 	for i, after := range want { // resuming behind each
 		if got := slices.Collect(h.h.Remote(&events[0], after)); !slices.Equal(got, want[i+1:]) {
 			t.Errorf("behind %s: got %v, want %v", after, got, want[i+1:])

@@ -3,6 +3,7 @@ package pubsub
 import (
 	"context"
 	"log/slog"
+	"slices"
 
 	"peewit/bridge"
 	"peewit/bridge/service"
@@ -71,10 +72,11 @@ func (h *Handler) pubsub(ctx context.Context, st *xmpp.Stanza) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	if len(c.body.Children) == 0 {
+	i := slices.IndexFunc(c.body.Children, func(e *xmpp.Element) bool { return e.Name.Space == c.body.Name.Space })
+	if i < 0 { // a <set/> or <order/> may stand before, but not alone
 		return nil, bridge.Refuse(bridge.BadRequest, "the request is empty")
 	}
-	verb := c.body.Children[0]
+	verb := c.body.Children[i]
 	answer, err := h.verb(st.Type, verb)
 	if err != nil {
 		return nil, err
@@ -147,6 +149,8 @@ func (h *Handler) verb(typ string, verb *xmpp.Element) (answer, error) {
 	case [3]string{"get", nsOwner, "affiliations"}:
 		return h.affiliates, nil
 
+	case [3]string{"set", nsPubsub, "configure"}:
+		return nil, bridge.Refuse(bridge.BadRequest, "<configure/> follows <create/>") // §8.1.3
 	case [3]string{"set", nsOwner, "subscriptions"}:
 		return nil, unsupported("manage-subscriptions") // §8.8.2.3
 	case [3]string{"set", nsOwner, "affiliations"}:

@@ -3,6 +3,7 @@ package pubsub
 import (
 	"context"
 	"crypto/rand"
+	"slices"
 	"strings"
 
 	"peewit/bridge"
@@ -21,8 +22,8 @@ func (h *Handler) create(ctx context.Context, c call, verb *xmpp.Element) ([]byt
 	}
 	cfg := h.svc.Nodes.Defaults(c.service)
 	if conf := c.body.Child(nsPubsub, "configure"); conf != nil {
-		if conf.Has("node") || c.body.Children[0] == conf {
-			return nil, bridge.Refuse(bridge.BadRequest, "<configure/> follows <create/> and names no node") // §8.1.3
+		if conf.Has("node") {
+			return nil, bridge.Refuse(bridge.BadRequest, "<create/> names the node, not <configure/>") // §8.1.3
 		}
 		form, err := readForm(conf, formNodeConfig, false)
 		if err != nil {
@@ -116,33 +117,51 @@ func (h *Handler) purge(ctx context.Context, c call, verb *xmpp.Element) ([]byte
 	return nil, h.svc.Posts.Purge(ctx, c.from.Bare(), node.Addr)
 }
 
-// subscribers is the list of subscriptions that an owner sees (§8.8.1).
+// subscribers is the list of subscriptions that an owner sees (§8.8.1), in pages
+// when there are many.
 func (h *Handler) subscribers(_ context.Context, c call, verb *xmpp.Element) ([]byte, error) {
 	node, err := h.administered(c, verb)
 	if err != nil {
 		return nil, err
 	}
+	p, err := readPaging(c.body)
+	if err != nil {
+		return nil, err
+	}
+	page, set, whole := window(h.svc.Registry().Subscriptions(node.ID), p, func(s *bridge.Subscription) string { return string(s.JID) })
 	return answering(nsOwner, func(w *writer) {
 		w.raw("<subscriptions").attr("node", node.Addr.Name).raw(">")
-		for _, s := range h.svc.Registry().Subscriptions(node.ID) {
+		for _, s := range page {
 			w.raw("<subscription").attr("jid", string(s.JID)).attr("subid", s.SubID).raw(" subscription='subscribed'/>")
 		}
 		w.raw("</subscriptions>")
+		if p.asked || !whole {
+			writeSet(w, set)
+		}
 	}), nil
 }
 
-// affiliates is the list of affiliations that an owner sees (§8.9.1).
+// affiliates is the list of affiliations that an owner sees (§8.9.1), in pages
+// when there are many.
 func (h *Handler) affiliates(_ context.Context, c call, verb *xmpp.Element) ([]byte, error) {
 	node, err := h.administered(c, verb)
 	if err != nil {
 		return nil, err
 	}
+	p, err := readPaging(c.body)
+	if err != nil {
+		return nil, err
+	}
+	page, set, whole := window(h.svc.Registry().Affiliations(node.ID), p, func(a *bridge.Affiliation) string { return string(a.JID) })
 	return answering(nsOwner, func(w *writer) {
 		w.raw("<affiliations").attr("node", node.Addr.Name).raw(">")
-		for _, a := range h.svc.Registry().Affiliations(node.ID) {
+		for _, a := range page {
 			w.raw("<affiliation").attr("jid", string(a.JID)).attr("affiliation", string(a.Role)).raw("/>")
 		}
 		w.raw("</affiliations>")
+		if p.asked || !whole {
+			writeSet(w, set)
+		}
 	}), nil
 }
 
@@ -155,17 +174,29 @@ func (h *Handler) affiliations(_ context.Context, c call, verb *xmpp.Element) ([
 			return nil, err
 		}
 	}
-	mine := h.svc.Registry().AffiliationsOf(c.from.Bare())
-	if self := h.self(c.from); self != c.from.Bare() {
-		mine = append(mine, h.svc.Registry().AffiliationsOf(self)...)
+	p, err := readPaging(c.body)
+	if err != nil {
+		return nil, err
 	}
+	reg := h.svc.Registry()
+	mine := reg.AffiliationsOf(c.from.Bare())
+	if self := h.self(c.from); self != c.from.Bare() {
+		mine = append(mine, reg.AffiliationsOf(self)...)
+	}
+	mine = slices.DeleteFunc(mine, func(a bridge.Affiliation) bool {
+		return a.Addr.Service != c.service || only != "" && only != a.Addr.Name
+	})
+	name := func(a *bridge.Affiliation) string { return a.Addr.Name }
+	slices.SortStableFunc(mine, func(a, b bridge.Affiliation) int { return strings.Compare(name(&a), name(&b)) })
+	page, set, whole := window(mine, p, name)
 	return answering(nsPubsub, func(w *writer) {
 		w.raw("<affiliations").optional("node", only).raw(">")
-		for _, a := range mine {
-			if a.Addr.Service == c.service && (only == "" || only == a.Addr.Name) {
-				w.raw("<affiliation").attr("node", a.Addr.Name).attr("affiliation", string(a.Role)).raw("/>")
-			}
+		for _, a := range page {
+			w.raw("<affiliation").attr("node", a.Addr.Name).attr("affiliation", string(a.Role)).raw("/>")
 		}
 		w.raw("</affiliations>")
+		if p.asked || !whole {
+			writeSet(w, set)
+		}
 	}), nil
 }

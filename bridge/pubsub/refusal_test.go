@@ -41,6 +41,7 @@ func TestRefusals(t *testing.T) {
 	}{
 		// requests that are none
 		{"§12 empty", bob, ps("get", domain, ""), bridge.BadRequest, ""},
+		{"§12 nothing but a set", bob, ps("get", domain, "<set xmlns='"+nsRSM+"'/>"), bridge.BadRequest, ""},
 		{"§12 unknown", bob, ps("get", domain, "<dance/>"), bridge.FeatureNotPresent, ""},
 		{"§12 a get that is a set", bob, ps("get", domain, "<publish node='plain'/>"), bridge.FeatureNotPresent, ""},
 		{"no such account", bob, ps("get", "nobody@micro.example", "<items node='n'/>"), bridge.ServiceUnavailable, ""},
@@ -105,7 +106,7 @@ func TestRefusals(t *testing.T) {
 		{"§8.1.1 taken", bob, ps("set", domain, "<create node='plain'/>"), bridge.Conflict, ""},
 		{"§8.1.1 reserved", bob, ps("set", domain, "<create node='tag-go'/>"), bridge.NotAllowed, ""},
 		{"§8.1.2 access model", alice, ps("set", domain, "<create node='new'/><configure>"+form(formNodeConfig, "pubsub#access_model", "roster")+"</configure>"), bridge.NotAcceptable, "unsupported-access-model"},
-		{"§8.1.3 configure first", alice, ps("set", domain, "<configure/><create node='new'/>"), bridge.FeatureNotPresent, ""},
+		{"§8.1.3 configure first", alice, ps("set", domain, "<configure/><create node='new'/>"), bridge.BadRequest, ""},
 		{"§8.1.3 configure names a node", alice, ps("set", domain, "<create node='new'/><configure node='new'/>"), bridge.BadRequest, ""},
 		{"XEP-0248 collection", alice, ps("set", domain, "<create node='new' type='collection'/>"), bridge.FeatureNotPresent, "unsupported"},
 		// configure

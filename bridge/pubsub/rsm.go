@@ -1,6 +1,7 @@
 package pubsub
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 
@@ -12,6 +13,7 @@ import (
 const (
 	maxPage      = 500       // items
 	maxPageBytes = 200 << 10 // of payload; servers refuse stanzas of 256 KiB or more
+	entryBytes   = 128       // of a list's entry, beside its key
 )
 
 // paging is what a request says about the page it wants (XEP-0059).
@@ -105,4 +107,45 @@ func writeSet(w *writer, s set) {
 		w.raw(">").text(s.first).raw("</first><last>").text(s.last).raw("</last>")
 	}
 	w.raw("<count>").number(s.count).raw("</count></set>")
+}
+
+// window is the page of a list that a request asks for, at most maxPage entries
+// and about maxPageBytes. The list is sorted by key; a key that is gone still
+// says where it was (XEP-0059 §2.4). whole reports that nothing is left out.
+func window[T any](all []T, p paging, key func(*T) string) (page []T, s set, whole bool) {
+	from, to := 0, len(all)
+	behind := func(k string, or bool) int {
+		i := slices.IndexFunc(all, func(e T) bool { return key(&e) > k || or && key(&e) == k })
+		if i < 0 {
+			return len(all)
+		}
+		return i
+	}
+	if p.hasAfter {
+		from = behind(p.after, false)
+	}
+	if p.hasBefore && p.before != "" {
+		to = behind(p.before, true)
+	}
+	size := maxPage
+	if p.max >= 0 {
+		size = min(size, p.max)
+	}
+	if p.hasBefore {
+		from = max(from, to-size)
+	}
+	to = max(from, min(to, from+size))
+	bytes := 0
+	for i := range all[from:to] {
+		if bytes += len(key(&all[from+i])) + entryBytes; bytes > maxPageBytes {
+			to = from + i
+			break
+		}
+	}
+	page = all[from:to]
+	s = set{index: from, count: len(all)}
+	if len(page) > 0 {
+		s.first, s.last = uid(key(&page[0]), false), uid(key(&page[len(page)-1]), false)
+	}
+	return page, s, len(page) == len(all)
 }

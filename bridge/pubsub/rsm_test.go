@@ -1,6 +1,8 @@
 package pubsub
 
 import (
+	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -155,5 +157,52 @@ func TestSet(t *testing.T) {
 				t.Errorf("(-want +got):\n%s", diff)
 			}
 		})
+	}
+}
+
+// TestWindow: paging a list forward or backward gives all of it, in order.
+func TestWindow(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		all := rapid.SliceOfDistinct(rapid.StringMatching(`[~=a-c]{1,3}`), rapid.ID[string]).Draw(t, "all")
+		slices.Sort(all)
+		size := rapid.IntRange(1, 4).Draw(t, "size")
+		key := func(s *string) string { return *s }
+		var forward, backward []string
+		for p := (paging{asked: true, max: size}); ; {
+			page, s, _ := window(all, p, key)
+			if len(page) == 0 {
+				break
+			}
+			if s.index != len(forward) || s.count != len(all) {
+				t.Fatalf("index %d of %d, want %d of %d", s.index, s.count, len(forward), len(all))
+			}
+			forward = append(forward, page...)
+			p.hasAfter = true
+			p.after, _ = readUID(s.last)
+		}
+		for p := (paging{asked: true, max: size, hasBefore: true}); ; {
+			page, s, _ := window(all, p, key)
+			if len(page) == 0 {
+				break
+			}
+			backward = append(slices.Clone(page), backward...)
+			if p.before, _ = readUID(s.first); s.index == 0 {
+				break
+			}
+		}
+		if !slices.Equal(forward, all) || !slices.Equal(backward, all) {
+			t.Fatalf("forward %v, backward %v, want %v", forward, backward, all)
+		}
+	})
+}
+
+func TestWindowIsCutByBytes(t *testing.T) {
+	var all []string
+	for i := range 400 {
+		all = append(all, fmt.Sprintf("%04d%s", i, strings.Repeat("x", 1000)))
+	}
+	page, s, whole := window(all, paging{max: -1}, func(s *string) string { return *s })
+	if whole || len(page) == 0 || len(page)*1000 > maxPageBytes || s.count != len(all) {
+		t.Errorf("%d entries, whole %v, %+v", len(page), whole, s.count)
 	}
 }

@@ -2,6 +2,8 @@ package pubsub
 
 import (
 	"context"
+	"slices"
+	"strings"
 	"time"
 
 	"peewit/bridge"
@@ -76,7 +78,7 @@ func (h *Handler) unsubscribe(ctx context.Context, c call, verb *xmpp.Element) (
 }
 
 // subscriptions is the sender's own subscriptions at the service, or to one of
-// its nodes (§5.6).
+// its nodes (§5.6), in pages when there are many.
 func (h *Handler) subscriptions(_ context.Context, c call, verb *xmpp.Element) ([]byte, error) {
 	only := verb.Attribute("node")
 	if only != "" {
@@ -84,18 +86,29 @@ func (h *Handler) subscriptions(_ context.Context, c call, verb *xmpp.Element) (
 			return nil, err
 		}
 	}
+	p, err := readPaging(c.body)
+	if err != nil {
+		return nil, err
+	}
 	mine := h.visitors.of(c.from)
 	if !h.visits(c.from) {
 		mine = h.svc.Follows.Of(c.from)
 	}
+	mine = slices.DeleteFunc(mine, func(s bridge.Subscription) bool {
+		return s.Addr.Service != c.service || only != "" && only != s.Addr.Name
+	})
+	key := func(s *bridge.Subscription) string { return s.Addr.Name + " " + string(s.JID) }
+	slices.SortFunc(mine, func(a, b bridge.Subscription) int { return strings.Compare(key(&a), key(&b)) })
+	page, set, whole := window(mine, p, key)
 	return answering(nsPubsub, func(w *writer) {
 		w.raw("<subscriptions").optional("node", only).raw(">")
-		for _, s := range mine {
-			if s.Addr.Service == c.service && (only == "" || only == s.Addr.Name) {
-				writeSubscription(w, s, "subscribed")
-			}
+		for _, s := range page {
+			writeSubscription(w, s, "subscribed")
 		}
 		w.raw("</subscriptions>")
+		if p.asked || !whole {
+			writeSet(w, set)
+		}
 	}), nil
 }
 
