@@ -151,8 +151,9 @@ func (c *Client) RegisterRefused(p Place, jid, password string) string {
 	return a.Error
 }
 
-// Connect logs in; a jid without localpart logs in anonymously. No presence is
-// sent.
+// Connect logs in; a jid without localpart logs in anonymously. It asks for the
+// roster, as every client does: servers tell of presence subscriptions only
+// those who have asked (RFC 6121 §2.1.6). No presence is sent.
 func (c *Client) Connect(p Place, jid, password string) {
 	c.t.Helper()
 	a := c.login("connect", p, jid, password)
@@ -160,6 +161,7 @@ func (c *Client) Connect(p Place, jid, password string) {
 		c.t.Fatalf("%s: connect as %s: %s", c.name, jid, a.Error)
 	}
 	c.jid = a.JID
+	c.Ask(`<iq type='get'><query xmlns='jabber:iq:roster'/></iq>`) // refused to the anonymous
 }
 
 // ConnectRefused is Connect where a refusal is expected; it returns its

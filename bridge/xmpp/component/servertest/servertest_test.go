@@ -38,11 +38,7 @@ func conversation(t *testing.T, s *Server, name string, client func(testing.TB) 
 	alice.Connect(s.Place(), aliceJID, "päss<&'\"")
 	bob.Connect(s.Place(), bobJID, "builder")
 
-	// Presence subscription, both ways. Only who has asked for the roster is told
-	// of its changes (RFC 6121 §2.1.6).
-	for _, c := range []*Client{alice, bob} {
-		c.Request(`<iq type='get'><query xmlns='jabber:iq:roster'/></iq>`)
-	}
+	// Presence subscription, both ways.
 	alice.Available()
 	bob.Available("urn:xmpp:microblog:0+notify")
 	befriend(t, bob, alice, bobJID, aliceJID)
