@@ -1,6 +1,6 @@
 // Package pubsub is the door for publish-subscribe: XEP-0060 on the domain,
-// XEP-0163 (PEP) on every account, with XEP-0059 paging and XEP-0413 order,
-// spoken over the use cases of package service.
+// XEP-0163 (PEP) on every account, with XEP-0059 paging and the creation order of
+// XEP-0413, spoken over the use cases of package service.
 //
 // It has two halves that share nothing but the wire format.
 //
