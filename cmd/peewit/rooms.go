@@ -264,7 +264,7 @@ func (h *house) openDoors(ctx context.Context) error {
 	mux.Handle("/xmpp-websocket", h.c2s)
 	mux.Handle("/", pages)
 	h.serveHTTP(ctx, "web", h.web, mux)
-	h.atEnd("clients", h.c2s.Shutdown)
+	h.atEnd("clients", h.sendHome)
 	if h.clients != nil {
 		h.background(ctx, "client listener", func(ctx context.Context) error { return h.c2s.Serve(ctx, h.clients) })
 	}
@@ -276,6 +276,17 @@ func (h *house) openDoors(ctx context.Context) error {
 	h.background(ctx, "admin socket", func(ctx context.Context) error {
 		return serveAdmin(ctx, h.cfg.Data, socket, commands.handler())
 	})
+	return nil
+}
+
+// sendHome ends the sessions. Clients that do not listen are cut off, in time for
+// the other endings.
+func (h *house) sendHome(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, stopTime/3)
+	defer cancel()
+	if err := h.c2s.Shutdown(ctx); err != nil {
+		h.logger.Info("clients cut off", slog.Any("err", err))
+	}
 	return nil
 }
 
