@@ -43,7 +43,12 @@ type Archive struct {
 	lock  *pebble.Lock
 	db    *pebble.DB
 
-	applying  sync.Mutex    // one writer at a time
+	applying sync.Mutex // one writer at a time
+	// passed is how far items were pushed out of a node since Open: no living one
+	// has an earlier first sequence. Without it, looking for the oldest would step
+	// over all that were deleted before.
+	passed map[name]uint64
+
 	scrubbing sync.Mutex    // one Scrub at a time
 	reading   sync.RWMutex  // held by readers while they hold a snapshot
 	changed   chan struct{} // Pebble has added or deleted a file since last looked at
@@ -67,7 +72,7 @@ func Open(dir string, logger *slog.Logger) (*Archive, error) {
 }
 
 func open(dir string, files vfs.FS, size sizes, logger *slog.Logger) (*Archive, error) {
-	a := &Archive{dir: dir, files: files, spill: size.spill, changed: make(chan struct{}, 1)}
+	a := &Archive{dir: dir, files: files, spill: size.spill, passed: map[name]uint64{}, changed: make(chan struct{}, 1)}
 	if err := files.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("open archive: %w", err)
 	}

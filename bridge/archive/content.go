@@ -1,6 +1,8 @@
 package archive
 
 import (
+	"bytes"
+	"errors"
 	"strings"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -135,16 +137,18 @@ func (t *change) bound(n *node) error {
 // oldest is a node's first living item, nil when it is empty.
 func (t *change) oldest(n *node) (first uint64, v *version, err error) {
 	prefix := key(familyItem, n.name)
-	it, err := t.batch.NewIter(&pebble.IterOptions{LowerBound: prefix, UpperBound: after(prefix)})
+	it, err := t.batch.NewIter(&pebble.IterOptions{LowerBound: at(prefix, t.a.passed[n.name]), UpperBound: after(prefix)})
 	if err != nil {
 		return 0, nil, err
 	}
-	defer it.Close()
+	defer func() { err = errors.Join(err, it.Close()) }()
 	if !it.First() {
 		return 0, nil, damaged(it.Error())
 	}
-	v, err = parseVersion(it.Value())
-	return seqOf(it.Key()), v, err
+	first = seqOf(it.Key())
+	t.a.passed[n.name] = first
+	v, err = parseVersion(bytes.Clone(it.Value()))
+	return first, v, err
 }
 
 // retract leaves a stone of each item. An item that is unknown here, because

@@ -160,7 +160,7 @@ func TestACrashInTheMiddleOfALargeChange(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			h := &house{TB: t}
 			h.write(node("n", "feed-1"), node("p", "planet"))
-			for i := range 600 {
+			for i := range 400 {
 				id := fmt.Sprint(i)
 				h.write(publish("n", id, "<"+id+"/>"))
 				h.write(refer("p", "n", id, h.log[len(h.log)-1].Seq))

@@ -4,7 +4,6 @@ import (
 	"strings"
 	"testing"
 
-	"peewit/bridge"
 	"peewit/bridge/archive"
 )
 
@@ -87,28 +86,4 @@ func FuzzRows(f *testing.F) {
 	f.Add([]byte{1, 'a', 5})
 	f.Add([]byte{0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01})
 	f.Fuzz(func(t *testing.T, value []byte) { archive.ParseRows(value) })
-}
-
-func BenchmarkApply(b *testing.B) {
-	h := newHouseOnDisk(b)
-	h.append(microblog("n", alice))
-	payload := "<entry xmlns='http://www.w3.org/2005/Atom'>" + strings.Repeat("peewit ", 110) + "</entry>"
-	const batch = 256
-	recs := make([]*bridge.Record, 0, batch)
-	seq := h.archive.Position().Seq
-	at := h.log[0].Time
-	b.ResetTimer()
-	for i := range b.N {
-		seq++
-		rec := publish("n", bridge.Hash("item", string(rune(i)), payload), payload)
-		rec.Key = bridge.Hash(rec.Key)
-		rec.Publish.Item = rec.Key
-		rec.Seq, rec.Time = seq, at
-		recs = append(recs, &rec)
-		if len(recs) == batch || i == b.N-1 {
-			h.apply(recs...)
-			recs = recs[:0]
-		}
-	}
-	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "posts/s")
 }

@@ -301,6 +301,9 @@ func (l list) fill(page *Page, q Query, from, to []byte, backwards bool) (err er
 			page.More = true
 			return nil
 		}
+		if page.Items == nil {
+			page.Items = make([]bridge.Item, 0, min(q.Max, maxPage, l.total))
+		}
 		page.Items = append(page.Items, item)
 	}
 	return nil

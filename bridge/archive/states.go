@@ -138,6 +138,7 @@ func (t *change) remove(id string) error {
 	}
 	t.delete(key(familyNode, n.name))
 	t.nodes[id] = nil
+	delete(t.a.passed, n.name)
 	return nil
 }
 
