@@ -31,11 +31,9 @@ func compile(n query.Node) blevequery.Query {
 	case query.Phrase:
 		return blevequery.NewPhraseQuery(n, fieldWord)
 	case query.Since:
-		from := float64(time.Time(n).Unix())
-		return timeQuery(&from, nil)
+		return timeQuery(time.Time(n).Unix(), endOfTime)
 	case query.Until:
-		to := float64(time.Time(n).Unix())
-		return timeQuery(nil, &to)
+		return timeQuery(0, time.Time(n).Unix())
 	}
 	return bleve.NewMatchNoneQuery()
 }
@@ -66,9 +64,14 @@ func fieldOf(mark bool) string {
 }
 
 // timeQuery asks for times from one and before the other.
-func timeQuery(from, before *float64) blevequery.Query {
-	yes, no := true, false
-	q := bleve.NewNumericRangeInclusiveQuery(from, before, &yes, &no)
-	q.SetField(fieldTime)
-	return q
+func timeQuery(from, before int64) blevequery.Query {
+	tokens := rangeTokens(from, before)
+	parts := make([]blevequery.Query, len(tokens))
+	for i, token := range tokens {
+		parts[i] = termQuery(fieldTime, token)
+	}
+	if len(parts) == 0 {
+		return bleve.NewMatchNoneQuery()
+	}
+	return bleve.NewDisjunctionQuery(parts...)
 }

@@ -22,7 +22,7 @@ import (
 const (
 	fieldWord  = "w" // words of the text, with positions for phrases
 	fieldMark  = "m" // marks: "#tag", "from:alice"
-	fieldTime  = "t" // when the post was published, in Unix seconds
+	fieldTime  = "t" // when the post was published, see timeTokens
 	fieldKey   = "k" // keys of ours, see below
 	fieldShown = "s" // the planets that show the post, []showing in JSON
 )
@@ -87,7 +87,7 @@ func addWords(doc *document.Document, seen *query.Document) {
 	doc.AddField(document.NewTextFieldCustom(fieldWord, nil, nil,
 		bleveindex.IndexField|bleveindex.IncludeTermVectors, tokens{seen.Words, true}))
 	addTokens(doc, fieldMark, seen.Marks)
-	doc.AddField(document.NewNumericFieldWithIndexingOptions(fieldTime, nil, float64(seen.Time.Unix()), bleveindex.IndexField))
+	addTokens(doc, fieldTime, timeTokens(seen.Time))
 }
 
 func addTokens(doc *document.Document, field string, list []string) {

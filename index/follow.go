@@ -16,9 +16,12 @@ import (
 // The bounds of a batch: so many changes, or changes so old, while more records
 // wait. When none waits it is written at once.
 const (
-	batchSize = 1000
+	batchSize = 2000
 	batchAge  = 100 * time.Millisecond
 )
+
+// checkEvery is how often flush looks for errors of Bleve's in the background.
+const checkEvery = time.Second
 
 // follower turns records into batches.
 type follower struct {
@@ -26,6 +29,7 @@ type follower struct {
 	store   *store
 	at      bridge.Position         // of the last record taken in
 	written uint64                  // the store has changes up to here
+	checked time.Time               // when the store's errors were last looked for
 	since   time.Time               // when the oldest change of the batch came
 	changed map[itemKey]*itemChange // items to look up and index anew
 	gone    map[string]bool         // ids of documents to delete
@@ -282,6 +286,12 @@ func (f *follower) flush(ctx context.Context) error {
 	}
 	if err := f.store.write(ctx, batch); err != nil {
 		return err
+	}
+	if now := time.Now(); now.Sub(f.checked) > checkEvery {
+		f.checked = now
+		if err := f.store.check(); err != nil {
+			return err
+		}
 	}
 	f.written = f.at.Seq
 	clear(f.changed)

@@ -27,10 +27,14 @@ type world struct {
 	items map[string]*bridge.Item // by node id and item id
 	nodes map[string]bridge.Node
 	stuck bool // followers are held up
+
+	erased map[uint64]bool
+	keys   map[uint64]string // of items by first sequence
 }
 
 func newWorld() *world {
-	return &world{epoch: "one", grown: make(chan struct{}), items: make(map[string]*bridge.Item), nodes: make(map[string]bridge.Node)}
+	return &world{epoch: "one", grown: make(chan struct{}), items: make(map[string]*bridge.Item), nodes: make(map[string]bridge.Node),
+		erased: make(map[uint64]bool), keys: make(map[uint64]string)}
 }
 
 var began = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
@@ -61,6 +65,7 @@ func (w *world) apply(rec *bridge.Record) {
 		it := w.items[p.NodeID+"/"+p.Item]
 		if it == nil || it.Retracted {
 			it = &bridge.Item{First: rec.Seq, Created: rec.Time}
+			w.keys[rec.Seq] = p.NodeID + "/" + p.Item
 		}
 		next := *it
 		next.Addr, next.NodeID, next.ID, next.Publisher, next.Origin = p.Addr, p.NodeID, p.Item, p.Publisher, p.Origin
@@ -118,9 +123,10 @@ func (w *world) Follow(ctx context.Context, after uint64, fn func(*bridge.Record
 		if !w.stuck && after < uint64(len(w.recs)) {
 			after++
 			rec = w.recs[after-1]
-			for _, later := range w.recs[after:] {
-				if later != nil {
-					pending++
+			pending = uint64(len(w.recs)) - after
+			for seq := range w.erased {
+				if seq > after {
+					pending--
 				}
 			}
 			w.mu.Unlock()
@@ -145,6 +151,7 @@ func (w *world) erase(seqs ...uint64) {
 	defer w.mu.Unlock()
 	for _, seq := range seqs {
 		w.recs[seq-1] = nil
+		w.erased[seq] = true
 	}
 }
 
@@ -168,10 +175,8 @@ func (w *world) Item(nodeID, id string) (bridge.Item, bool, error) {
 func (w *world) ItemBySeq(first uint64) (bridge.Item, bool, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	for _, it := range w.items {
-		if it.First == first {
-			return *it, true, nil
-		}
+	if it := w.items[w.keys[first]]; it != nil && it.First == first {
+		return *it, true, nil
 	}
 	return bridge.Item{}, false, nil
 }

@@ -99,7 +99,7 @@ func Open(ctx context.Context, o Options) (*Index, error) {
 func (x *Index) confirmed(ctx context.Context) (bridge.Position, error) {
 	pos, err := loadPosition(x.opts.Dir)
 	if err != nil {
-		x.opts.Logger.Warn("the index has no position and is rebuilt", slog.Any("err", err))
+		x.opts.Logger.Warn("the index has no position that can be used and is rebuilt", slog.Any("err", err))
 		return bridge.Position{}, nil
 	}
 	if pos.Seq == 0 {

@@ -261,16 +261,19 @@ func TestRebuild(t *testing.T) {
 	check("position deleted", func() { must(os.Remove(filepath.Join(dir, "position.json"))) })
 	check("position torn", func() { must(os.WriteFile(filepath.Join(dir, "position.json"), []byte(`{"ep`), 0o600)) })
 	check("position of the past", func() {
-		must(os.WriteFile(filepath.Join(dir, "position.json"), []byte(`{"epoch":"one","seq":20,"time":"2026-01-01T00:20:00Z"}`), 0o600))
+		must(os.WriteFile(filepath.Join(dir, "position.json"), []byte(`{"format":1,"epoch":"one","seq":20,"time":"2026-01-01T00:20:00Z"}`), 0o600))
+	})
+	check("another format", func() {
+		must(os.WriteFile(filepath.Join(dir, "position.json"), []byte(`{"format":0,"epoch":"one","seq":20,"time":"2026-01-01T00:20:00Z"}`), 0o600))
 	})
 	check("position of another log", func() {
-		must(os.WriteFile(filepath.Join(dir, "position.json"), []byte(`{"epoch":"two","seq":20,"time":"2026-01-01T00:20:00Z"}`), 0o600))
+		must(os.WriteFile(filepath.Join(dir, "position.json"), []byte(`{"format":1,"epoch":"two","seq":20,"time":"2026-01-01T00:20:00Z"}`), 0o600))
 	})
 	check("position of another time", func() {
-		must(os.WriteFile(filepath.Join(dir, "position.json"), []byte(`{"epoch":"one","seq":20,"time":"2026-01-01T00:21:00Z"}`), 0o600))
+		must(os.WriteFile(filepath.Join(dir, "position.json"), []byte(`{"format":1,"epoch":"one","seq":20,"time":"2026-01-01T00:21:00Z"}`), 0o600))
 	})
 	check("position beyond the log", func() {
-		must(os.WriteFile(filepath.Join(dir, "position.json"), []byte(`{"epoch":"one","seq":99999,"time":"2026-01-01T00:21:00Z"}`), 0o600))
+		must(os.WriteFile(filepath.Join(dir, "position.json"), []byte(`{"format":1,"epoch":"one","seq":99999,"time":"2026-01-01T00:21:00Z"}`), 0o600))
 	})
 	check("files corrupt", func() {
 		must(os.WriteFile(filepath.Join(dir, "posts", "store", "root.bolt"), []byte("nonsense"), 0o600))

@@ -11,29 +11,42 @@ import (
 	"peewit/bridge"
 )
 
+// format is the number of what documents are made of. An index of another format
+// is dropped.
+const format = 1
+
+// standing is the position as it is on disk.
+type standing struct {
+	Format int `json:"format"`
+	bridge.Position
+}
+
 func positionFile(dir string) string { return filepath.Join(dir, "position.json") }
 
 // loadPosition reads the position beside the index; none is the zero position.
 func loadPosition(dir string) (bridge.Position, error) {
-	var pos bridge.Position
 	data, err := os.ReadFile(positionFile(dir))
 	if errors.Is(err, fs.ErrNotExist) {
-		return pos, nil
+		return bridge.Position{}, nil
 	}
 	if err != nil {
-		return pos, err
+		return bridge.Position{}, err
 	}
-	if err := json.Unmarshal(data, &pos); err != nil {
-		return pos, fmt.Errorf("read %s: %w", positionFile(dir), err)
+	var s standing
+	if err := json.Unmarshal(data, &s); err != nil {
+		return bridge.Position{}, fmt.Errorf("read %s: %w", positionFile(dir), err)
 	}
-	return pos, nil
+	if s.Format != format {
+		return bridge.Position{}, fmt.Errorf("read %s: format %d is not %d", positionFile(dir), s.Format, format)
+	}
+	return s.Position, nil
 }
 
 // savePosition replaces the position beside the index as one step: after a
 // crash there is the old or the new one. It is not synced; an old position costs
 // indexing some posts twice, which changes nothing.
 func savePosition(dir string, pos bridge.Position) error {
-	data, err := json.Marshal(pos)
+	data, err := json.Marshal(standing{format, pos})
 	if err != nil {
 		return err
 	}

@@ -56,7 +56,7 @@ func Describe(it *bridge.Item, p *bridge.Post, text string, planets ...string) *
 }
 
 // timeOf is when the post was published: as it says, but never later than we
-// took it.
+// took it, and not before the time that computers know.
 func timeOf(it *bridge.Item, p *bridge.Post) time.Time {
 	t := it.Created
 	if t.IsZero() {
@@ -64,6 +64,9 @@ func timeOf(it *bridge.Item, p *bridge.Post) time.Time {
 	}
 	if !p.Published.IsZero() && (t.IsZero() || p.Published.Before(t)) {
 		t = p.Published
+	}
+	if t.Unix() < 0 {
+		t = time.Unix(0, 0)
 	}
 	return t.UTC().Truncate(time.Second)
 }

@@ -1,4 +1,5 @@
-// Package querytest draws random posts and queries for property tests. Both are
+// Package querytest draws random posts and queries for property tests and makes
+// those of a synthetic [Language] for benchmarks. The random ones are
 // made of few words, so that queries match about as often as they do not.
 package querytest
 
