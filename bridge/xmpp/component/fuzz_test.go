@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -71,10 +72,12 @@ func FuzzReceive(f *testing.F) {
 	f.Add([]byte("<a"))
 	const honest = "<message id='honest' from='honest@example.org' to='micro.example.org'/>"
 	f.Fuzz(func(t *testing.T, said []byte) {
-		received := false
+		var received atomic.Bool
 		var l *Link
 		r := &router{receive: func(_ context.Context, st *xmpp.Stanza) {
-			received = received || st.From == "honest@example.org"
+			if st.From == "honest@example.org" {
+				received.Store(true)
+			}
 			if reply := xmpp.ErrorReply(st, errors.New("no")); reply != nil {
 				if err := check(reply, domain); err != nil {
 					t.Errorf("the answer %s cannot be sent: %v", reply, err)
@@ -95,7 +98,7 @@ func FuzzReceive(f *testing.F) {
 			t.Error("reading ended without a reason")
 		}
 		l.inbox.wait()
-		if !received {
+		if !received.Load() {
 			t.Error("the honest stanza was lost")
 		}
 		for b, last := s.out.take(nil); !last && len(b) > 0; b, last = s.out.take(nil) {
