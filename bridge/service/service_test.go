@@ -265,11 +265,9 @@ func TestFollow(t *testing.T) {
 }
 
 // Subscribed, then published: nobody misses the post, whatever else is written.
-func TestSubscriberMissesNothing(t *testing.T) {
-	rounds := 2000
-	if testing.Short() {
-		rounds = 200
-	}
+func TestSubscriberMissesNothing(t *testing.T) { missNothing(t, 500) }
+
+func missNothing(t *testing.T, rounds int) {
 	s, _ := open(t, t.TempDir())
 	alice := account(t, s, "alice")
 	node, err := s.Nodes.Get(blog(alice))

@@ -13,6 +13,7 @@ import (
 	"peewit/bridge/microblog"
 	"peewit/bridge/service"
 	"peewit/bridge/syndicate"
+	"peewit/bridge/xmpp"
 	"peewit/index"
 	"peewit/index/query"
 )
@@ -20,6 +21,7 @@ import (
 // commands are the admin commands of the running daemon.
 type commands struct {
 	svc    *service.Service
+	router *xmpp.Router
 	index  *index.Index
 	feeds  *aggregate.Aggregator
 	outbox *deliver.Outbox
@@ -83,6 +85,9 @@ func (c *commands) accountPasswd(ctx context.Context, in accountAdd) ([]doneRow,
 
 func (c *commands) accountRemove(ctx context.Context, in named) ([]doneRow, error) {
 	err := c.svc.Accounts.Remove(ctx, in.Name)
+	if err == nil {
+		c.router.CloseAccount(c.svc.Accounts.JID(in.Name), "not-authorized") // RFC 6120 §4.9.3.12
+	}
 	return []doneRow{{"account " + in.Name + " removed"}}, err
 }
 

@@ -3,8 +3,11 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -215,6 +218,63 @@ func TestIntegrationBackup(t *testing.T) {
 	if got := history(t, p); len(got) != 51 || got[50] != "post100" {
 		t.Errorf("history after a new post: %v", got)
 	}
+}
+
+// What was retracted, and what a removed account wrote, is nowhere on the disk.
+func TestIntegrationErase(t *testing.T) {
+	p := startPeewit(t, "")
+	for _, nick := range []string{"alice", "bob"} {
+		c, err := login(t.Context(), p.c2s, nick)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := errors.Join(c.publish("unforgettable"+nick), c.result(), c.publish("kept"+nick), c.result()); err != nil {
+			t.Fatal(err)
+		}
+		if nick == "alice" {
+			retract := "<iq type='set' id='r'><pubsub xmlns='http://jabber.org/protocol/pubsub'><retract node='urn:xmpp:microblog:0'><item id='unforgettablealice'/></retract></pubsub></iq>"
+			if _, err := c.conn.Write([]byte(retract)); err != nil {
+				t.Fatal(err)
+			}
+			if err := c.result(); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	p.run("", "account", "remove", "bob")
+	p.until("everything is erased", func(s statusRow) bool { return s.Erasing == 0 && caughtUp(s) })
+	p.stop()
+	// The payload names its item in its Atom id; the item's id alone stays, to page by.
+	for text, want := range map[string]bool{
+		"tag:bench,2026:alice/unforgettablealice": false,
+		"tag:bench,2026:bob/unforgettablebob":     false,
+		"tag:bench,2026:bob/keptbob":              false,
+		"tag:bench,2026:alice/keptalice":          true,
+	} {
+		if files := grep(t, p.dir, text); (len(files) > 0) != want {
+			t.Errorf("%s is in %v", text, files)
+		}
+	}
+}
+
+// grep is the files below dir that hold text.
+func grep(t *testing.T, dir, text string) []string {
+	t.Helper()
+	var found []string
+	err := filepath.WalkDir(dir, func(name string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.IsDir() {
+			return err
+		}
+		data, err := os.ReadFile(name)
+		if bytes.Contains(data, []byte(text)) {
+			found = append(found, name)
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return found
 }
 
 func TestIntegrationCommands(t *testing.T) {

@@ -246,6 +246,7 @@ func (h *house) run(ctx context.Context) error {
 	}
 	h.background(ctx, "index", h.index.Run)
 	h.background(ctx, "track", h.track.Run)
+	h.background(ctx, "eraser", func(ctx context.Context) error { return h.svc.Erase(ctx, h.index.Scrub) })
 	h.background(ctx, "outbox", h.outbox.Run)
 	h.background(ctx, "feeds", h.feeds.Run)
 	for i, link := range h.links {
@@ -272,7 +273,7 @@ func (h *house) openDoors(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	commands := &commands{svc: h.svc, index: h.index, feeds: h.feeds, outbox: h.outbox, report: h.report, logger: h.logger}
+	commands := &commands{svc: h.svc, router: h.router, index: h.index, feeds: h.feeds, outbox: h.outbox, report: h.report, logger: h.logger}
 	h.background(ctx, "admin socket", func(ctx context.Context) error {
 		return serveAdmin(ctx, h.cfg.Data, socket, commands.handler())
 	})

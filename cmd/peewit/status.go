@@ -109,6 +109,8 @@ func (h *house) report(ctx context.Context) (statusRow, error) {
 		note += ", being rebuilt"
 	}
 	behind("index", found.Position.Seq, note)
+	tracked := h.track.Status()
+	behind("track", tracked.Seq, fmt.Sprintf("%d standing queries", tracked.Queries))
 	behind("outbox", h.outbox.Seq(), "")
 	for _, link := range h.links {
 		status := link.Status()
