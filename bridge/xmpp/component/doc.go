@@ -41,7 +41,9 @@
 // recipients are told in the order of their addresses, so whoever subscribes or
 // leaves meanwhile shifts nothing. It is written at most every 100 ms. Repeats
 // are bounded by what was in flight and what the log had not yet written, and
-// bear the same message ids.
+// bear the same message ids: an event has one for each recipient, and one for
+// the multicast service, so only what was repeated because a multicast failed
+// bears another.
 //
 // A lease decides which process of a cluster holds the link.
 package component
