@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"html"
+	"log/slog"
 	"net/http"
 	"strings"
 )
@@ -19,19 +20,29 @@ func (s *site) webSocketURL() string {
 
 // hostMeta is RFC 6415's document with the link of XEP-0156 §2.2.
 func (s *site) hostMeta(w http.ResponseWriter, _ *http.Request) {
-	w.Header().Set("Content-Type", "application/xrd+xml")
-	w.Header().Set("Access-Control-Allow-Origin", "*") // XEP-0156 §3: web clients elsewhere read it
-	fmt.Fprintf(w, `<?xml version="1.0" encoding="utf-8"?>
+	s.announce(w, "application/xrd+xml", fmt.Appendf(nil, `<?xml version="1.0" encoding="utf-8"?>
 <XRD xmlns="http://docs.oasis-open.org/ns/xri/xrd-1.0">
   <Link rel="%s" href="%s"/>
 </XRD>
-`, relWebSocket, html.EscapeString(s.webSocketURL()))
+`, relWebSocket, html.EscapeString(s.webSocketURL())))
 }
 
-func (s *site) hostMetaJSON(w http.ResponseWriter, _ *http.Request) {
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("Access-Control-Allow-Origin", "*")
-	json.NewEncoder(w).Encode(map[string]any{
+func (s *site) hostMetaJSON(w http.ResponseWriter, r *http.Request) {
+	document, err := json.Marshal(map[string]any{
 		"links": []map[string]string{{"rel": relWebSocket, "href": s.webSocketURL()}},
 	})
+	if err != nil {
+		s.fail(w, r, err)
+		return
+	}
+	s.announce(w, "application/json", document)
+}
+
+// announce writes a document that clients on other sites read too.
+func (s *site) announce(w http.ResponseWriter, mediaType string, document []byte) {
+	w.Header().Set("Access-Control-Allow-Origin", "*") // XEP-0156 §3
+	w.Header().Set("Content-Type", mediaType)
+	if _, err := w.Write(document); err != nil {
+		s.logger.Debug("write host-meta", slog.Any("err", err))
+	}
 }

@@ -1,31 +1,23 @@
 package web
 
 import (
-	"bytes"
-	"crypto/sha256"
-	"encoding/hex"
+	"html/template"
 	"net/http"
-	"strings"
+	"net/url"
 	"time"
 
 	"peewit/bridge"
-	"peewit/bridge/archive"
-	"peewit/bridge/microblog"
 	"peewit/bridge/syndicate"
 )
 
-// feedSize is how many posts a feed document holds.
-const feedSize = 50
-
-// planet serves /planet/NAME and, by their endings, the same posts as feeds.
+// planet serves /planet/NAME and, by their endings, the same posts as feeds and
+// the sources as OPML.
 func (s *site) planet(w http.ResponseWriter, r *http.Request) {
 	name, ending := r.PathValue("name"), ""
-	planet, ok := s.svc.Planets.Get(name)
+	planet, ok := s.svc.Planets.Get(name) // its name may have a dot
 	if !ok {
-		if i := strings.LastIndexByte(name, '.'); i >= 0 {
-			planet, ok = s.svc.Planets.Get(name[:i])
-			ending = name[i+1:]
-		}
+		name, ending = cutEnding(name)
+		planet, ok = s.svc.Planets.Get(name)
 	}
 	if !ok {
 		s.fail(w, r, bridge.Refuse(bridge.ItemNotFound, "There is no planet %s.", name))
@@ -36,9 +28,11 @@ func (s *site) planet(w http.ResponseWriter, r *http.Request) {
 	case "":
 		s.planetPage(w, r, planet, addr)
 	case "opml":
-		s.send(w, r, syndicate.TypeOPML, planet.Created, syndicate.WriteOPML(planet, s.svc.Planets.Sources(planet)))
+		send(w, r, syndicate.TypeOPML, time.Time{}, syndicate.WriteOPML(planet, s.svc.Planets.Sources(planet)))
 	default:
-		s.planetFeed(w, r, planet, addr, ending)
+		s.feed(w, r, addr, ending, bridge.Feed{
+			Title: title(planet), Link: s.svc.BaseURL() + planetPath(planet)[1:], Updated: planet.Created,
+		})
 	}
 }
 
@@ -48,63 +42,28 @@ func (s *site) planetPage(w http.ResponseWriter, r *http.Request, planet bridge.
 		s.fail(w, r, err)
 		return
 	}
-	s.render(w, r, http.StatusOK, "planet", page{
-		Title: title(planet), Feed: "/planet/" + planet.Name + ".atom",
-		Body: struct {
-			listing
-			Planet  bridge.Planet
-			Node    string
-			Sources []bridge.Source
-		}{list, planet, microblog.URI(addr, ""), s.svc.Planets.Sources(planet)},
-	})
+	var sources []link
+	for _, source := range s.svc.Planets.Sources(planet) {
+		sources = append(sources, link{Text: or(source.Title, source.URL), Href: source.URL, Away: true})
+	}
+	path := planetPath(planet)
+	p := page{Title: title(planet), Feed: path + ".atom", Address: address(addr)}
+	p.Body = struct {
+		listing
+		Path    string
+		Address template.URL
+		Sources []link
+	}{list, path, p.Address, sources}
+	s.render(w, http.StatusOK, "planet", p)
 }
 
-func (s *site) planetFeed(w http.ResponseWriter, r *http.Request, planet bridge.Planet, addr bridge.Addr, ending string) {
-	format, ok := formats[ending]
-	if !ok {
-		s.missing(w, r)
-		return
-	}
-	found, err := s.svc.Posts.Items(r.Context(), stranger, addr, archive.Query{Max: feedSize})
-	if err != nil {
-		s.fail(w, r, err)
-		return
-	}
-	base := s.svc.BaseURL() + "planet/" + planet.Name
-	head := bridge.Feed{
-		ID: microblog.URI(addr, ""), Title: title(planet), Link: base, Self: base + "." + ending,
-		Author: bridge.Person{Name: title(planet)}, Updated: planet.Created,
-	}
-	for _, item := range found.Items {
-		if item.Modified.After(head.Updated) {
-			head.Updated = item.Modified
-		}
-	}
-	s.send(w, r, format.mediaType, head.Updated, format.write(head, nil, found.Items))
-}
+func title(planet bridge.Planet) string { return or(planet.Title, planet.Name) }
 
-// formats are the feed formats by their endings.
-var formats = map[string]struct {
-	mediaType string
-	write     func(head bridge.Feed, links []bridge.Link, items []bridge.Item) []byte
-}{
-	"atom": {syndicate.TypeAtom, syndicate.Atom},
-	"rss":  {syndicate.TypeRSS, syndicate.RSS},
-	"json": {syndicate.TypeJSON, syndicate.JSON},
-}
+func planetPath(planet bridge.Planet) string { return "/planet/" + url.PathEscape(planet.Name) }
 
-// send answers with a document, or with "not modified" to a reader who has it:
-// feed readers ask again and again.
-func (s *site) send(w http.ResponseWriter, r *http.Request, mediaType string, modified time.Time, document []byte) {
-	sum := sha256.Sum256(document)
-	w.Header().Set("Content-Type", mediaType)
-	w.Header().Set("ETag", `"`+hex.EncodeToString(sum[:16])+`"`)
-	http.ServeContent(w, r, "", modified, bytes.NewReader(document))
-}
-
-func title(planet bridge.Planet) string {
-	if planet.Title != "" {
-		return planet.Title
+func or(text, other string) string {
+	if text == "" {
+		return other
 	}
-	return planet.Name
+	return text
 }

@@ -2,6 +2,7 @@ package web
 
 import (
 	"net/http"
+	"net/url"
 	"strings"
 
 	"peewit/bridge"
@@ -21,16 +22,15 @@ type findings struct {
 // search serves /search?q=, with a cursor for the pages behind the first.
 func (s *site) search(w http.ResponseWriter, r *http.Request) {
 	text := strings.TrimSpace(r.URL.Query().Get("q"))
-	p := page{Title: "Search", Query: text}
 	if text == "" {
-		p.Body = findings{}
-		s.render(w, r, http.StatusOK, "search", p)
+		s.render(w, http.StatusOK, "search", page{Title: "Search", Body: findings{}})
 		return
 	}
+	p := page{Title: "Search for " + text, Heading: "Search", Query: text}
 	q, err := query.Parse(text)
 	if err != nil {
 		p.Body = findings{Problem: err.Error()} // written for whoever asks
-		s.render(w, r, http.StatusBadRequest, "search", p)
+		s.render(w, http.StatusBadRequest, "search", p)
 		return
 	}
 	result, err := s.index.Search(r.Context(), q, index.Page{Limit: pageSize, Cursor: r.URL.Query().Get("after")})
@@ -45,8 +45,8 @@ func (s *site) search(w http.ResponseWriter, r *http.Request) {
 	}
 	found.Posts = s.showAll(items)
 	if result.Cursor != "" {
-		found.listing.Older = older(r, result.Cursor)
+		found.Older = "/search?" + url.Values{"q": {text}, "after": {result.Cursor}}.Encode()
 	}
 	p.Body = found
-	s.render(w, r, http.StatusOK, "search", p)
+	s.render(w, http.StatusOK, "search", p)
 }
