@@ -90,10 +90,12 @@ func (t *change) keep(n *node, item name, v *version) {
 	t.set(at(key(familyVersion, n.name, item), v.last), fields{}.name(v.key))
 }
 
-// enter puts a new item into its node, in the place now instead of the stone of
-// its id, and pushes older items out if there are too many.
-func (t *change) enter(n *node, v *version, stone, now place) error {
-	t.delete(at(key(familySeq), stone.first))
+// enter puts a new item into its node, where the id stands now and not where it
+// stood before, and pushes older items out if there are too many.
+func (t *change) enter(n *node, v *version, before, now place) error {
+	if before.gone {
+		t.delete(at(key(familySeq), before.first))
+	}
 	t.set(at(key(familySeq), now.first), entry{n.id, v.id}.encode())
 	t.set(key(familyPlace, n.name, nameOf(v.id)), now.encode())
 	t.set(at(key(familyItem, n.name), now.first), v.encode())

@@ -151,7 +151,7 @@ var (
 // "removed" included: accounts and nodes first, then what hangs on them. A
 // record of a removed account's credential, contact, track or listener that is
 // older than the removal comes as removed, even when the account was made anew.
-// fn must not keep the archive busy: it holds a snapshot.
+// fn must not call the archive.
 func (a *Archive) States(fn func(*bridge.Record) error) error {
 	v, err := a.look()
 	if err != nil {
