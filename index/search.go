@@ -9,6 +9,7 @@ import (
 	"peewit/index/query"
 
 	"github.com/blevesearch/bleve/v2"
+	blevequery "github.com/blevesearch/bleve/v2/search/query"
 )
 
 // The bounds of a search.
@@ -75,9 +76,10 @@ func (x *Index) Search(ctx context.Context, q *query.Query, p Page) (Result, err
 
 // search fills res. Hits that may not be shown are passed over.
 func (x *Index) search(ctx context.Context, q *query.Query, limit int, after string, res *Result) error {
-	readable := bleve.NewBooleanQuery()
-	readable.AddMust(compile(q.Root))
-	readable.AddMustNot(termQuery(fieldKey, keyClosed))
+	readable, err := x.store.readable(ctx, compile(q.Root))
+	if err != nil {
+		return err
+	}
 	for range maxRounds {
 		size := limit - len(res.Hits) + 1 // one more tells whether there is a next page
 		req := bleve.NewSearchRequestOptions(readable, size, 0, false)
@@ -111,6 +113,21 @@ func (x *Index) search(ctx context.Context, q *query.Query, limit int, after str
 	}
 	res.Cursor = after
 	return nil
+}
+
+// readable is a query without what not everybody may read. Most of the time
+// there is nothing of the kind, and leaving out nothing would cost as much as
+// searching.
+func (s *store) readable(ctx context.Context, q blevequery.Query) (blevequery.Query, error) {
+	closed := termQuery(fieldKey, keyClosed)
+	res, err := s.SearchInContext(ctx, bleve.NewSearchRequestOptions(closed, 0, 0, false))
+	if err != nil || res.Total == 0 {
+		return q, err
+	}
+	both := bleve.NewBooleanQuery()
+	both.AddMust(q)
+	both.AddMustNot(closed)
+	return both, nil
 }
 
 // hit is the post of a document, if there still is one and it may be read now.
