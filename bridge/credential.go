@@ -49,18 +49,18 @@ func NewCredential(nick, password string) (Credential, error) {
 // as long for a removed or zero Credential, so that the time it takes does not
 // tell whether there is such an account.
 func (c Credential) Verify(password string) bool {
-	known := !c.Removed && len(c.SHA256.StoredKey) == sha256.Size
+	key, known := c.SHA256, !c.Removed && len(c.SHA256.StoredKey) == sha256.Size
 	if !known {
-		c.SHA256 = SCRAMKey{Salt: make([]byte, saltSize), Iterations: SCRAMIterations}
+		key = SCRAMKey{Salt: make([]byte, saltSize), Iterations: SCRAMIterations}
 	}
 	if len(password) > maxPassword {
 		return false
 	}
-	tried := SCRAMKey{Salt: c.SHA256.Salt, Iterations: c.SHA256.Iterations}
+	tried := SCRAMKey{Salt: key.Salt, Iterations: key.Iterations}
 	if err := tried.fill(sha256.New, password); err != nil {
 		return false
 	}
-	same := subtle.ConstantTimeCompare(tried.StoredKey, c.SHA256.StoredKey) == 1
+	same := subtle.ConstantTimeCompare(tried.StoredKey, key.StoredKey) == 1
 	return known && same
 }
 

@@ -137,12 +137,22 @@ func window(items []bridge.Item, q archive.Query) (from, to int, err error) {
 		from = max(from, to-q.Max)
 	}
 	to = min(to, from+q.Max)
-	for size, i := 0, from; i < to && q.MaxBytes > 0; i++ {
-		if size += len(items[i].Payload); size > q.MaxBytes && i > from {
-			to = i
+	for from+1 < to && q.MaxBytes > 0 && bytesOf(items[from:to]) > q.MaxBytes {
+		if q.HasBefore { // the far end from the anchor gives way
+			from++
+		} else {
+			to--
 		}
 	}
 	return from, to, nil
+}
+
+func bytesOf(items []bridge.Item) int {
+	n := 0
+	for _, item := range items {
+		n += len(item.Payload)
+	}
+	return n
 }
 
 func place(items []bridge.Item, id string) (int, error) {
