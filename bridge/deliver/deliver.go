@@ -26,6 +26,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -82,6 +83,7 @@ type Outbox struct {
 	log     Log
 	logger  *slog.Logger
 	senders map[string]Sender
+	seq     atomic.Uint64 // of the position
 
 	mu    sync.Mutex // guards lanes
 	lanes map[laneKey]*lane
@@ -110,8 +112,12 @@ func (o *Outbox) checkPosition(ctx context.Context) error {
 		return err
 	}
 	fits, err := o.log.Confirms(ctx, pos)
-	if err != nil || fits {
+	if err != nil {
 		return err
+	}
+	if fits {
+		o.seq.Store(pos.Seq)
+		return nil
 	}
 	o.logger.Warn("the outbox belongs to another log and is rebuilt")
 	return o.db.DeleteRange([]byte{0}, []byte{0xff}, pebble.NoSync)
@@ -200,6 +206,7 @@ func (o *Outbox) enqueue(ctx context.Context, recs []*bridge.Record, start func(
 	if err := b.Commit(pebble.NoSync); err != nil {
 		return fmt.Errorf("queue deliveries: %w", err)
 	}
+	o.seq.Store(last.Seq)
 	for l, n := range touched {
 		l.added(n)
 	}
@@ -231,14 +238,17 @@ func (o *Outbox) lane(key laneKey, start func(*lane)) *lane {
 	return l
 }
 
+// Seq is the record up to which deliveries have been queued.
+func (o *Outbox) Seq() uint64 { return o.seq.Load() }
+
 // Status is how a lane is.
 type Status struct {
-	Kind     string
-	Lane     string
-	Waiting  int       // deliveries
-	Failures int       // attempts in a row that failed
-	Next     time.Time // of the next attempt; zero when it is not paused
-	Problem  string    // of the last failure
+	Kind     string    `json:"kind"`
+	Lane     string    `json:"lane"`
+	Waiting  int       `json:"waiting"`            // deliveries
+	Failures int       `json:"failures,omitempty"` // attempts in a row that failed
+	Next     time.Time `json:"next,omitzero"`      // attempt; zero when it is not paused
+	Problem  string    `json:"problem,omitempty"`  // of the last failure
 }
 
 // Status is how the lanes are that have something waiting, or a failure to tell.
