@@ -37,7 +37,9 @@ func (a *author) word() string { return rapid.SampledFrom([]string{"x", "y"}).Dr
 
 func (a *author) ends() bool { return rapid.IntRange(0, 2).Draw(a.T, "ends") == 0 }
 
-func (a *author) nodeID() string { return rapid.SampledFrom(append(a.nodes, "never")).Draw(a.T, "node") }
+func (a *author) nodeID() string {
+	return rapid.SampledFrom(append(a.nodes, "never")).Draw(a.T, "node")
+}
 
 func (a *author) write(rec bridge.Record) {
 	rec.Seq = uint64(len(a.log) + 1)
