@@ -17,21 +17,20 @@ type Document struct {
 	Time  time.Time // what since: and until: compare, to the second
 }
 
-// maxWords bounds how much of a text can be found, maxMarks the marks.
+// The bounds of what can be found of one post.
 const (
-	maxWords = 20_000
-	maxMarks = 500
+	maxWords   = 20_000
+	maxMarks   = 500 // tags, mentions and addresses; who it is from is always there
+	maxPersons = 16
 )
 
 // Describe makes the document of a post. text is all the post says in plain
 // text, planets are the names of the planets that show it.
 func Describe(it *bridge.Item, p *bridge.Post, text string, planets ...string) *Document {
 	words, marks := Tokens(text)
-	m := &describer{marks: marks}
-	m.tags(p)
+	var m describer
 	m.authors(it, p)
 	m.origin(it, p)
-	m.links(p)
 	if lang := plainLang(p.Lang); lang != "" {
 		m.field("lang", lang)
 		if primary, _, ok := strings.Cut(lang, "-"); ok {
@@ -44,14 +43,14 @@ func Describe(it *bridge.Item, p *bridge.Post, text string, planets ...string) *
 	for _, name := range planets {
 		m.field("planet", plainSpace(name))
 	}
+	m.more(marks...)
+	m.tags(p)
+	m.links(p)
 	if len(words) > maxWords {
 		words = words[:maxWords]
 	}
 	slices.Sort(m.marks)
 	m.marks = slices.Compact(m.marks)
-	if len(m.marks) > maxMarks {
-		m.marks = m.marks[:maxMarks]
-	}
 	return &Document{Words: words, Marks: m.marks, Time: timeOf(it, p)}
 }
 
@@ -82,10 +81,15 @@ func (m *describer) field(name, value string) {
 	}
 }
 
+// more adds marks of which there may be any number, as long as there is room.
+func (m *describer) more(marks ...string) {
+	m.marks = append(m.marks, marks[:min(len(marks), max(0, maxMarks-len(m.marks)))]...)
+}
+
 func (m *describer) tags(p *bridge.Post) {
 	for _, c := range p.Categories {
 		if tag := plainTag(Fold(c.Term)); tag != "" {
-			m.marks = append(m.marks, cut("#"+tag))
+			m.more(cut("#" + tag))
 		}
 	}
 }
@@ -100,7 +104,7 @@ func (m *describer) authors(it *bridge.Item, p *bridge.Post) {
 	if it.Publisher.Local() != "" && it.Origin.Door != "pubsub" {
 		return
 	}
-	for _, a := range p.Authors {
+	for _, a := range p.Authors[:min(len(p.Authors), maxPersons)] {
 		m.field("from", plainName(a.Name))
 		if path, ok := strings.CutPrefix(a.URI, "xmpp:"); ok {
 			path, _, _ = strings.Cut(path, "?")
@@ -127,7 +131,7 @@ func (m *describer) person(j bridge.JID) {
 	m.site(string(j.Domain()))
 }
 
-func (m *describer) site(address string) { m.marks = append(m.marks, siteMarks(address)...) }
+func (m *describer) site(address string) { m.more(siteMarks(address)...) }
 
 // origin marks the door by which the post came, the feed it is from, and its
 // home.
@@ -194,13 +198,13 @@ func (m *describer) mentioned(href string) {
 	}
 	path, _, _ = strings.Cut(path, "?")
 	if j, err := bridge.ParseJID(path); err == nil && j.Local() != "" {
-		m.marks = append(m.marks, cut("@"+plainName(j.Local())), cut("@"+plainName(string(j.Bare()))))
+		m.more(cut("@"+plainName(j.Local())), cut("@"+plainName(string(j.Bare()))))
 	}
 }
 
 func (m *describer) url(href string) {
 	if u := webOnly(href); u != "" {
-		m.marks = append(m.marks, urlMarks(Fold(u))...)
+		m.more(urlMarks(Fold(u))...)
 	}
 }
 

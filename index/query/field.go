@@ -47,7 +47,7 @@ func plainLang(s string) string { return strings.ReplaceAll(plainSpace(s), "_", 
 
 func fieldSite(value string) (Node, string) {
 	host, _ := splitAddress(plainSpace(value))
-	if host == "" {
+	if host == "" || strings.Contains(host, " ") {
 		return nil, "site: needs a host right behind it, as in site:example.org"
 	}
 	return Term(fieldMark("site", host)), ""
@@ -55,7 +55,7 @@ func fieldSite(value string) (Node, string) {
 
 func fieldURL(value string) (Node, string) {
 	host, path := splitAddress(plainSpace(value))
-	if host == "" {
+	if host == "" || strings.Contains(host+path, " ") {
 		return nil, "url: needs an address right behind it, as in url:example.org/docs"
 	}
 	return Term(fieldMark("url", host+path)), ""

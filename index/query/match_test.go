@@ -111,3 +111,25 @@ func TestDescribe(t *testing.T) {
 		}
 	}
 }
+
+func FuzzDescribe(f *testing.F) {
+	f.Add("text #tag", `<a href="http://x.org/?a&amp;b">x</a><img src='y'>`, "https://a.b/c", "xmpp:bob@example.org?x", "Jane")
+	f.Add("@", `href="`, "http://", "xmpp:", `"`)
+	f.Fuzz(func(t *testing.T, text, body, href, mention, name string) {
+		d := query.Describe(&bridge.Item{Addr: bridge.Addr{Service: "example.net", Name: "feed-1"}, Publisher: "example.net"}, &bridge.Post{
+			Content:    []bridge.Text{{Type: "html", Body: body}},
+			Links:      []bridge.Link{{Rel: "alternate", Href: href}, {Rel: "mentioned", Href: mention}},
+			Authors:    []bridge.Person{{Name: name, URI: mention}},
+			Categories: []bridge.Category{{Term: name}},
+			Lang:       name,
+		}, text, name)
+		if len(d.Words) > 20_000 || len(d.Marks) > 600 || !slices.IsSorted(d.Marks) {
+			t.Errorf("%d words, %d marks, sorted: %v", len(d.Words), len(d.Marks), slices.IsSorted(d.Marks))
+		}
+		for _, m := range d.Marks {
+			if len(m) > 128 || !query.Term(m).IsMark() {
+				t.Errorf("the mark %q", m)
+			}
+		}
+	})
+}

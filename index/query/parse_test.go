@@ -100,6 +100,8 @@ func TestParseRefuses(t *testing.T) {
 		{"a since:yesterday", "at character 3: since: needs a date right behind it, as in since:2026-01-31"},
 		{"a until:2026-02-31", "at character 3: until: needs a date right behind it, as in until:2026-01-31"},
 		{"site: a", "at character 1: site: needs a host right behind it, as in site:example.org"},
+		{`url:"@ a.b"`, "at character 1: url: needs an address right behind it, as in url:example.org/docs"},
+		{`site:"a b"`, "at character 1: site: needs a host right behind it, as in site:example.org"},
 		{"url:/ a", "at character 1: url: needs an address right behind it, as in url:example.org/docs"},
 		{"a\xffb", "at character 2: this is not valid UTF-8"},
 		{strings.Repeat("(", 16) + "a" + strings.Repeat(")", 16), "at character 17: this is nested more than 15 deep"},
