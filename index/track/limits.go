@@ -6,7 +6,7 @@ import (
 )
 
 const (
-	defaultPerMinute = 60
+	defaultPerMinute = 300
 	window           = time.Minute
 )
 

@@ -48,7 +48,7 @@ type Options struct {
 	// Limited is called when an owner has not been shown that many matches because
 	// there were more than PerMinute.
 	Limited   func(owner string, notShown int)
-	PerMinute int // matches pushed to one owner in a minute; 0 = 60
+	PerMinute int // matches pushed to one owner in a minute; 0 = 300
 	Logger    *slog.Logger
 }
 
