@@ -27,8 +27,15 @@ func (a *Archive) Apply(recs []*bridge.Record, epoch string) error {
 	if from.Seq > 0 && from.Epoch != epoch {
 		return fmt.Errorf("apply records: the archive is of log %s, the records are of %s", from.Epoch, epoch)
 	}
-	t := &change{a: a, batch: a.db.NewIndexedBatch(), nodes: map[string]*node{}, position: from}
-	defer func() { _ = t.batch.Close() }() // what was not committed is given up
+	before, err := a.db.NewIter(&pebble.IterOptions{UseL6Filters: true})
+	if err != nil {
+		return fmt.Errorf("apply records: %w", err)
+	}
+	t := &change{
+		a: a, batch: a.db.NewIndexedBatch(), before: before,
+		placed: map[placeID]bool{}, nodes: map[string]*node{}, position: from,
+	}
+	defer func() { _, _ = t.batch.Close(), t.before.Close() }() // what was not committed is given up
 	for _, rec := range recs {
 		if rec.Seq <= t.position.Seq {
 			continue
@@ -50,10 +57,15 @@ func (a *Archive) Apply(recs []*bridge.Record, epoch string) error {
 	return nil
 }
 
+// placeID is a row of I: a node and an item.
+type placeID struct{ node, item name }
+
 // change is a batch being made. It reads its own writes.
 type change struct {
 	a        *Archive
 	batch    *pebble.Batch
+	before   *pebble.Iterator // of everything as it was before the change
+	placed   map[placeID]bool // rows of I written since
 	nodes    map[string]*node // rows of N read or changed; nil = no such node
 	totals   *totals          // the row T, once read
 	position bridge.Position  // of the last record that is in completely
@@ -133,6 +145,21 @@ func readNode(r pebble.Reader, id string) (*node, error) {
 		return nil, err
 	}
 	return parseNode(value)
+}
+
+// place is where an item stands. Most that are asked for are new, and an
+// iterator can tell that from the tables' filters, which Get does not use in the
+// lowest level: it took half of the time of applying a post.
+func (t *change) place(node, item name) (p place, ok bool, err error) {
+	if !t.placed[placeID{node, item}] && !t.before.SeekPrefixGE(key(familyPlace, node, item)) {
+		return place{}, false, damaged(t.before.Error())
+	}
+	return readPlace(t.batch, node, item)
+}
+
+func (t *change) setPlace(node, item name, p place) {
+	t.placed[placeID{node, item}] = true
+	t.set(key(familyPlace, node, item), p.encode())
 }
 
 func readPlace(r pebble.Reader, node, item name) (p place, ok bool, err error) {

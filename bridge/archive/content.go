@@ -50,7 +50,7 @@ func (t *change) publish(rec *bridge.Record) error {
 		n.floor = rec.Seq
 		return nil
 	}
-	stands, known, err := readPlace(t.batch, n.name, item)
+	stands, known, err := t.place(n.name, item)
 	if err != nil {
 		return err
 	}
@@ -97,7 +97,7 @@ func (t *change) enter(n *node, v *version, before, now place) error {
 		t.delete(at(key(familySeq), before.first))
 	}
 	t.set(at(key(familySeq), now.first), entry{n.id, v.id}.encode())
-	t.set(key(familyPlace, n.name, nameOf(v.id)), now.encode())
+	t.setPlace(n.name, nameOf(v.id), now)
 	t.set(at(key(familyItem, n.name), now.first), v.encode())
 	if err := t.tally(n, 1); err != nil {
 		return err
@@ -108,7 +108,7 @@ func (t *change) enter(n *node, v *version, before, now place) error {
 // replace puts a new version in the place of the current one.
 func (t *change) replace(n *node, old, v *version, now place) {
 	v.created = old.created
-	t.set(key(familyPlace, n.name, nameOf(v.id)), now.encode())
+	t.setPlace(n.name, nameOf(v.id), now)
 	t.set(at(key(familyItem, n.name), now.first), v.encode())
 }
 
@@ -163,7 +163,7 @@ func (t *change) retract(rec *bridge.Record) error {
 	}
 	for i, id := range r.Items {
 		item := nameOf(id)
-		stands, known, err := readPlace(t.batch, n.name, item)
+		stands, known, err := t.place(n.name, item)
 		if err != nil {
 			return err
 		}
@@ -180,7 +180,7 @@ func (t *change) retract(rec *bridge.Record) error {
 		case !known || stands.out && stands.of == 0:
 			continue
 		}
-		t.set(key(familyPlace, n.name, item), now.encode())
+		t.setPlace(n.name, item, now)
 	}
 	n.floor = rec.Seq
 	return t.giveUp(n)
@@ -208,7 +208,7 @@ func (t *change) endAt(n *node, first uint64, why ending) error {
 // keep it from entering again.
 func (t *change) end(n *node, first uint64, v *version, why ending) error {
 	item := nameOf(v.id)
-	stands, _, err := readPlace(t.batch, n.name, item)
+	stands, _, err := t.place(n.name, item)
 	if err != nil {
 		return err
 	}
@@ -227,7 +227,7 @@ func (t *change) end(n *node, first uint64, v *version, why ending) error {
 		}
 		t.dismiss(n, v.last, v.key)
 	}
-	t.set(key(familyPlace, n.name, item), stands.encode())
+	t.setPlace(n.name, item, stands)
 	t.delete(at(key(familyItem, n.name), first))
 	if err := t.leave(n, first); err != nil || v.isReference() {
 		return err
@@ -269,7 +269,7 @@ func (t *change) giveUp(n *node) error {
 	err := t.sweep(key(familyVersion, n.name), func(k, value []byte) error {
 		p := parse(value)
 		item, seq := nameIn(k, 1), seqOf(k)
-		stands, known, err := readPlace(t.batch, n.name, item)
+		stands, known, err := t.place(n.name, item)
 		if err != nil {
 			return err
 		}
@@ -305,7 +305,7 @@ func (t *change) lift(n *node, item name, stands place) error {
 		return nil
 	}
 	t.set(at(key(familySeq), stands.under.first), is)
-	t.set(key(familyPlace, n.name, item), place{first: stands.under.first, last: stands.under.last, gone: true}.encode())
+	t.setPlace(n.name, item, place{first: stands.under.first, last: stands.under.last, gone: true})
 	return nil
 }
 

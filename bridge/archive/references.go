@@ -23,7 +23,7 @@ func (t *change) refer(rec *bridge.Record) error {
 		return err
 	}
 	item, of := nameOf(r.Item), key(familyReferred, nameOf(r.OfNodeID), nameOf(r.OfItem), n.name)
-	stands, known, err := readPlace(t.batch, n.name, item)
+	stands, known, err := t.place(n.name, item)
 	if err != nil {
 		return err
 	}
@@ -59,7 +59,7 @@ func (t *change) refer(rec *bridge.Record) error {
 	case !life.alive:
 		t.delete(at(key(familySeq), stands.first))
 		t.set(at(key(familySeq), now.first), entry{n.id, r.Item}.encode())
-		t.set(key(familyPlace, n.name, item), now.encode())
+		t.setPlace(n.name, item, now)
 	case again:
 		old, err := readVersion(t.batch, n.name, stands.first)
 		if err != nil {
@@ -84,7 +84,7 @@ func (t *change) life(r *bridge.Reference) (life, error) {
 	if err != nil || home == nil {
 		return life{}, err
 	}
-	stands, known, err := readPlace(t.batch, home.name, nameOf(r.OfItem))
+	stands, known, err := t.place(home.name, nameOf(r.OfItem))
 	switch {
 	case err != nil:
 		return life{}, err
@@ -122,7 +122,7 @@ func (t *change) endReferences(prefix []byte) error {
 		if err != nil || n == nil {
 			return err
 		}
-		stands, known, err := readPlace(t.batch, n.name, nameOf(e.item))
+		stands, known, err := t.place(n.name, nameOf(e.item))
 		if err != nil || !known || stands.gone {
 			return err
 		}
