@@ -116,8 +116,15 @@ func (a *Accounts) SetPassword(ctx context.Context, nick, password string) error
 	})
 }
 
-// Remove takes the account away with its nodes, roster and password.
+// Remove takes the account away with its nodes, roster, password and the tokens
+// of its remote listeners.
 func (a *Accounts) Remove(ctx context.Context, nick string) error {
+	listeners := &Listeners{a.core}
+	for _, l := range listeners.List(nick) { // unbounded: not in the one batch
+		if err := listeners.Remove(ctx, l); err != nil {
+			return err
+		}
+	}
 	return a.change(ctx, func() ([]bridge.Draft, error) {
 		account, ok := a.reg.Account(nick)
 		if !ok {

@@ -20,7 +20,8 @@ const (
 // The bounds of what a stranger can create.
 const (
 	maxNodeName        = 1024 // bytes
-	maxNodesPerAccount = 1000
+	maxNodesPerAccount = 1000 // on the domain
+	maxPEPNodes        = 500  // at the account itself: it is removed with them in one batch
 )
 
 // Nodes are the pubsub nodes of the domain and of the accounts.
@@ -102,8 +103,8 @@ func (n *Nodes) mayCreate(actor bridge.JID, addr bridge.Addr) (bridge.JID, error
 	default:
 		return "", bridge.Refuse(bridge.Forbidden, "only its owner creates nodes at %s", addr.Service)
 	}
-	if len(n.reg.Nodes(owner)) >= maxNodesPerAccount {
-		return "", bridge.RefuseFor(bridge.Conflict, "max-nodes-exceeded", "an account has at most %d nodes", maxNodesPerAccount)
+	if len(n.reg.Nodes(owner)) >= maxPEPNodes {
+		return "", bridge.RefuseFor(bridge.Conflict, "max-nodes-exceeded", "an account has at most %d nodes", maxPEPNodes)
 	}
 	return owner, nil
 }

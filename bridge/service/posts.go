@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/rand"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -48,6 +49,17 @@ type NewItem struct {
 // order given. An item equal to what the same publisher sent for its current
 // version is not logged again: it has that version's sequences.
 func (p *Posts) Publish(ctx context.Context, req Publish) ([]bridge.Item, error) {
+	logged, err := p.Submit(ctx, req)
+	if err != nil {
+		return nil, err
+	}
+	return logged(ctx)
+}
+
+// Submit is Publish in two steps: when it returns, the items have their place in
+// the log, before those of every later Submit. logged, which must be called
+// once, waits for the rest.
+func (p *Posts) Submit(ctx context.Context, req Publish) (logged func(context.Context) ([]bridge.Item, error), err error) {
 	if len(req.Items) == 0 || len(req.Items) > maxItemsInPublish {
 		return nil, bridge.Refuse(bridge.NotAcceptable, "one publish has 1 to %d items", maxItemsInPublish)
 	}
@@ -62,33 +74,78 @@ func (p *Posts) Publish(ctx context.Context, req Publish) ([]bridge.Item, error)
 	if err := p.caughtUp(); err != nil {
 		return nil, err
 	}
-	p.settle(ctx)
-	items := make([]bridge.Item, len(req.Items))
-	var drafts []bridge.Draft
-	var fresh []int // indexes of items with a draft, in the same order
-	for i, in := range req.Items {
-		draft, err := p.draft(req, &node, actor, in, &items[i])
-		if err != nil {
-			return nil, err
-		}
-		if draft != nil {
-			drafts, fresh = append(drafts, *draft), append(fresh, i)
-		}
-	}
-	if len(drafts) == 0 {
-		return items, nil
-	}
-	acks, err := p.commit(ctx, drafts...)
+	req.Items = named(req.Items)
+	over, err := p.underway.begin(ctx, node.ID, req.Items)
 	if err != nil {
 		return nil, fmt.Errorf("publish to %s: %w", req.Addr, err)
 	}
-	for k, i := range fresh {
-		items[i].Last = acks[k].Seq
-		if items[i].First == 0 {
-			items[i].First = acks[k].Seq
+	b := &burst{items: make([]bridge.Item, len(req.Items))}
+	if err := p.submit(ctx, req, &node, actor, b); err != nil {
+		over()
+		return nil, err
+	}
+	return func(ctx context.Context) ([]bridge.Item, error) {
+		defer over()
+		if err := p.finish(ctx, b); err != nil {
+			return nil, fmt.Errorf("publish to %s: %w", req.Addr, err)
+		}
+		return b.items, nil
+	}, nil
+}
+
+// burst is the items of one publish on their way.
+type burst struct {
+	items  []bridge.Item
+	drafts []bridge.Draft
+	fresh  []int // indexes of items with a draft, in the same order
+	logged func(context.Context) ([]bridge.Ack, error)
+}
+
+// submit drafts the items and gives the log those that are no repeats.
+func (p *Posts) submit(ctx context.Context, req Publish, node *bridge.Node, actor bridge.Actor, b *burst) error {
+	p.settle(ctx)
+	for i, in := range req.Items {
+		draft, err := p.draft(req, node, actor, in, &b.items[i])
+		if err != nil {
+			return err
+		}
+		if draft != nil {
+			b.drafts, b.fresh = append(b.drafts, *draft), append(b.fresh, i)
 		}
 	}
-	return items, nil
+	var err error
+	if b.logged, err = p.log.Submit(b.drafts...); err != nil {
+		return fmt.Errorf("publish to %s: %w", req.Addr, err)
+	}
+	return nil
+}
+
+// finish waits until the log has the items and they are applied here.
+func (p *Posts) finish(ctx context.Context, b *burst) error {
+	acks, err := b.logged(ctx)
+	if err != nil || len(acks) == 0 {
+		return err
+	}
+	p.waitFor(ctx, acks[len(acks)-1].Seq)
+	for k, i := range b.fresh {
+		item := &b.items[i]
+		item.Last = acks[k].Seq
+		if item.First == 0 {
+			item.First = acks[k].Seq
+		}
+	}
+	return nil
+}
+
+// named is the items with an id for each.
+func named(items []NewItem) []NewItem {
+	items = slices.Clone(items)
+	for i := range items {
+		if items[i].ID == "" {
+			items[i].ID = strings.ToLower(rand.Text())
+		}
+	}
+	return items
 }
 
 // nodeToPublish is the node of a publish, made now when it is the account's own
@@ -118,9 +175,6 @@ func (p *Posts) nodeToPublish(ctx context.Context, req Publish) (bridge.Node, er
 // draft prepares one item, and the record that publishes it unless it is a
 // repeat.
 func (p *Posts) draft(req Publish, node *bridge.Node, actor bridge.Actor, in NewItem, item *bridge.Item) (*bridge.Draft, error) {
-	if in.ID == "" {
-		in.ID = strings.ToLower(rand.Text())
-	}
 	if len(in.ID) > maxItemID || !utf8.ValidString(in.ID) {
 		return nil, bridge.Refuse(bridge.NotAcceptable, "an item id has at most %d bytes", maxItemID)
 	}
@@ -232,6 +286,7 @@ func (p *Posts) Retract(ctx context.Context, actor bridge.JID, addr bridge.Addr,
 	if err := bridge.Allow(who, bridge.RetractFrom, &node); err != nil {
 		return err
 	}
+	p.underway.settle(ctx, node.ID)
 	p.settle(ctx)
 	first := make([]uint64, len(ids))
 	for i, id := range ids {
@@ -275,6 +330,7 @@ func (p *Posts) Items(ctx context.Context, actor bridge.JID, addr bridge.Addr, q
 	if err := bridge.Allow(p.Actor(actor, &node), bridge.Read, &node); err != nil {
 		return archive.Page{}, err
 	}
+	p.underway.settle(ctx, node.ID)
 	p.settle(ctx)
 	if addr.Service == p.opts.Domain && (addr.Name == ViewPublic || addr.Name == ViewAll) {
 		return p.arc.Timeline(addr.Name, q)

@@ -33,8 +33,12 @@ import (
 // here. The record is in the log either way.
 const applyWait = time.Second
 
-// applyBatch is the most records the archive gets in one write.
-const applyBatch = 256
+// The archive gets records in one write while more of them wait: so many, or
+// what came within so long. Somebody waits for the answer.
+const (
+	applyBatch = 256
+	applyDelay = 10 * time.Millisecond
+)
 
 // Options are what a Service is made of.
 type Options struct {
@@ -71,9 +75,11 @@ type core struct {
 	observe  []func(*bridge.Record)
 	batchMu  sync.Mutex       // guards batch against readers other than Run
 	batch    []*bridge.Record // applied to the registry, not yet to the archive
+	begun    time.Time        // when the first of the batch came; Run's
 	observed atomic.Uint64    // the newest sequence whose observers were called
 	behind   atomic.Int64     // time of the record being applied while more wait, in Unix seconds; 0 = none wait
 	ready    chan struct{}
+	underway underway
 }
 
 // Open opens the archive, drops it when it belongs to another log, and loads
@@ -201,6 +207,9 @@ func (s *Service) apply(rec *bridge.Record, pending uint64, live bool) error {
 		s.behind.Store(rec.Time.Unix())
 	}
 	s.reg.Apply(rec)
+	if len(s.batch) == 0 {
+		s.begun = time.Now()
+	}
 	s.batchMu.Lock()
 	s.batch = append(s.batch, rec)
 	s.batchMu.Unlock()
@@ -210,7 +219,7 @@ func (s *Service) apply(rec *bridge.Record, pending uint64, live bool) error {
 			fn(rec)
 		}
 	}
-	if pending > 0 && len(s.batch) < applyBatch {
+	if pending > 0 && len(s.batch) < applyBatch && time.Since(s.begun) < applyDelay {
 		return nil
 	}
 	return s.flush()

@@ -476,3 +476,30 @@ func TestErase(t *testing.T) {
 		t.Error("what was not retracted is gone, or the search finds nothing at all")
 	}
 }
+
+func TestRemovedAccount(t *testing.T) {
+	s, _ := open(t, t.TempDir())
+	alice, bob := account(t, s, "alice"), account(t, s, "bob")
+	publish(t, s, alice, blog(alice), "one", entry("hello"))
+	if _, err := s.Follows.Subscribe(t.Context(), bob, blog(alice), bob); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Tracks.Add(t.Context(), "alice", "xmpp"); err != nil {
+		t.Fatal(err)
+	}
+	listener := bridge.Listener{Listenee: "alice", URI: "http://remote.example/user/1", PostNotice: "http://remote.example/post", Token: "t", Created: time.Now()}
+	if err := s.Listeners.Add(t.Context(), listener, "secret"); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Accounts.Remove(t.Context(), "alice"); err != nil {
+		t.Fatal(err)
+	}
+	refused(t, s.Accounts.Remove(t.Context(), "alice"), bridge.ItemNotFound)
+	account(t, s, "alice")
+	if got := ids(t, s, "", blog(alice)); len(got) != 0 {
+		t.Errorf("somebody who took the nickname has the posts %v", got)
+	}
+	if _, known := s.reg.ListenerSecret("alice", listener.URI); known || len(s.Listeners.List("alice")) > 0 || len(s.Tracks.List("alice")) > 0 || len(s.Follows.Of(bob)) > 0 {
+		t.Error("listeners, tracks or followers are still there")
+	}
+}
