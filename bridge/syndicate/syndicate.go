@@ -53,8 +53,8 @@ func sanitised(safe *bluemonday.Policy, t bridge.Text) bridge.Text {
 		return t
 	}
 	body := strings.TrimSpace(safe.Sanitize(t.Body))
-	if t.Type == "xhtml" { // its <div/> is only for XML
-		body = strings.TrimSuffix(strings.TrimPrefix(body, "<div>"), "</div>")
+	if inner, bare := strings.CutPrefix(body, "<div>"); bare && t.Type == "xhtml" {
+		body = strings.TrimSuffix(inner, "</div>") // it was there for XML; one that says something stays
 	}
 	return bridge.Text{Type: "html", Body: body}
 }

@@ -126,6 +126,19 @@ func TestUpdatedIsThatOfTheNewestPost(t *testing.T) {
 	}
 }
 
+func TestTheDivOfXHTMLGoesWholeOrStays(t *testing.T) {
+	for in, want := range map[string]string{
+		`<div xmlns="http://www.w3.org/1999/xhtml"><p>a</p></div>`:           `<p>a</p>`,
+		`<div xmlns="http://www.w3.org/1999/xhtml" dir="rtl"><p>a</p></div>`: `<div dir="rtl"><p>a</p></div>`,
+	} {
+		entry := `<entry xmlns="http://www.w3.org/2005/Atom"><content type="xhtml">` + in + `</content></entry>`
+		got := posts([]bridge.Item{{Payload: []byte(entry)}})
+		if len(got) != 1 || len(got[0].Content) != 1 || got[0].Content[0].Body != want {
+			t.Errorf("%s: %+v, want %s", in, got, want)
+		}
+	}
+}
+
 func TestOPML(t *testing.T) {
 	planet := bridge.Planet{Name: "planet-go"}
 	sources := []bridge.Source{{URL: "https://a.example/feed?x=1&y=\"2\"", Title: "A & <b>"}, {URL: "https://b.example/"}}
