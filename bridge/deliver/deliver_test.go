@@ -24,6 +24,7 @@ type fakeLog struct {
 	work  map[string][]byte
 	epoch string
 	began uint64
+	full  error // of Put
 }
 
 func newFakeLog() *fakeLog {
@@ -78,8 +79,10 @@ func (l *fakeLog) Get(_ context.Context, key string) ([]byte, error) {
 func (l *fakeLog) Put(_ context.Context, key string, value []byte, _ time.Duration) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.work[key] = value
-	return nil
+	if l.full == nil {
+		l.work[key] = value
+	}
+	return l.full
 }
 
 func (l *fakeLog) Hold(ctx context.Context, _ string, fn func(context.Context) error) error {
@@ -385,6 +388,34 @@ func TestAtMostFourAtOnce(t *testing.T) {
 		synctest.Wait()
 		if got := len(site.take()); got != 10-laneWidth {
 			t.Errorf("%d more sends, want %d", got, 10-laneWidth)
+		}
+	})
+}
+
+func TestACursorThatCannotBeKeptEndsTheOutbox(t *testing.T) {
+	dir := t.TempDir()
+	synctest.Test(t, func(t *testing.T) {
+		gate := make(chan struct{})
+		log, site := newFakeLog(), &fakeSite{targets: []Delivery{{Lane: "a", Target: "a"}}, slow: map[string]chan struct{}{"a": gate}}
+		log.full = errors.New("no space")
+		log.post("alice")
+		log.post("bob")
+		o, err := Open(t.Context(), dir, log, map[string]Sender{"test": site}, slog.New(slog.DiscardHandler))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer o.Close()
+		done := make(chan error, 1)
+		go func() { done <- o.Run(t.Context()) }()
+		synctest.Wait() // both are being sent
+		gate <- struct{}{}
+		select {
+		case err := <-done:
+			if !errors.Is(err, log.full) {
+				t.Errorf("it ends with %v", err)
+			}
+		case <-time.After(2 * sendTimeout):
+			t.Error("it waits for a send whose result nobody takes")
 		}
 	})
 }

@@ -79,6 +79,8 @@ func (l *lane) run(ctx context.Context) error {
 	results := make(chan result)
 	var sends sync.WaitGroup
 	defer sends.Wait()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel() // when it fails, nobody takes results any more
 	for ctx.Err() == nil {
 		pause, width := l.pace()
 		timer := time.NewTimer(max(pause, 0))
