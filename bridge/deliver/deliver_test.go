@@ -419,3 +419,26 @@ func TestACursorThatCannotBeKeptEndsTheOutbox(t *testing.T) {
 		}
 	})
 }
+
+func TestTheOldestGoesFirst(t *testing.T) {
+	dir := t.TempDir()
+	synctest.Test(t, func(t *testing.T) {
+		log, site := newFakeLog(), &fakeSite{targets: []Delivery{{Lane: "a", Target: "a"}}}
+		site.setFail("a", &Later{Err: errors.New("down")})
+		log.post("zoe")
+		for range 3 {
+			for i := range 2 * laneWidth {
+				log.post(fmt.Sprintf("nick%d", i))
+			}
+		}
+		_, stop := start(t, dir, log, site)
+		defer stop()
+		synctest.Wait()
+		site.setFail("a", nil)
+		<-time.After(maxPause)
+		synctest.Wait()
+		if got := site.take(); len(got) != 1+3*2*laneWidth || got[0] != "a zoe 1" {
+			t.Errorf("the oldest delivery does not go first: %v", got)
+		}
+	})
+}

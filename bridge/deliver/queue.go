@@ -112,8 +112,8 @@ func (o *Outbox) waiting() (map[laneKey]int, error) {
 	return counts, it.Error()
 }
 
-// heads are the first deliveries of up to most orders of a lane, leaving out the
-// orders that are busy.
+// heads are the first deliveries of the orders of a lane that are not busy: the
+// oldest of them, up to most, so that no order starves behind others.
 func (o *Outbox) heads(key laneKey, most int, busy map[string]bool) ([]Delivery, error) {
 	prefix := lanePrefix(key)
 	it, err := o.db.NewIter(&pebble.IterOptions{LowerBound: prefix, UpperBound: after(prefix)})
@@ -122,7 +122,7 @@ func (o *Outbox) heads(key laneKey, most int, busy map[string]bool) ([]Delivery,
 	}
 	defer it.Close()
 	var heads []Delivery
-	for it.First(); it.Valid() && len(heads) < most; {
+	for it.First(); it.Valid(); {
 		d, err := parseDelivery(it.Key(), it.Value())
 		if err != nil {
 			return nil, err
@@ -132,9 +132,8 @@ func (o *Outbox) heads(key laneKey, most int, busy map[string]bool) ([]Delivery,
 		}
 		it.SeekGE(after(orderPrefix(key, d.Order)))
 	}
-	// The oldest first, so that no order starves behind others.
 	slices.SortFunc(heads, func(a, b Delivery) int { return cmp.Compare(a.Seq, b.Seq) })
-	return heads, it.Error()
+	return heads[:min(most, len(heads))], it.Error()
 }
 
 // after is the first key behind all that begin with prefix, which ends in NUL.
