@@ -19,8 +19,20 @@ import (
 // ack names the first. Errors are [*bridge.Error], see the package comment; the
 // refusal of one draft refuses all.
 func (l *Log) Append(ctx context.Context, drafts ...bridge.Draft) ([]bridge.Ack, error) {
+	wait, err := l.Submit(drafts...)
+	if err != nil {
+		return nil, err
+	}
+	return wait(ctx)
+}
+
+// Submit is Append in two steps: when it returns, the drafts have their place in
+// the log, before those of every later call, unless wait refuses them. wait must
+// be called, once. Only where wait finds a draft of several logged already are
+// the others sent again and stand where they come to stand then.
+func (l *Log) Submit(drafts ...bridge.Draft) (wait func(context.Context) ([]bridge.Ack, error), err error) {
 	if len(drafts) == 0 {
-		return nil, nil
+		return func(context.Context) ([]bridge.Ack, error) { return nil, nil }, nil
 	}
 	if len(drafts) > maxBatch {
 		return nil, bridge.Refuse(bridge.PolicyViolation, "That changes more than %d things at once.", maxBatch)
@@ -29,57 +41,72 @@ func (l *Log) Append(ctx context.Context, drafts ...bridge.Draft) ([]bridge.Ack,
 		return nil, err
 	}
 	a := attempt{log: l, acks: make([]bridge.Ack, len(drafts)), drafts: drafts, msgs: make([]*nats.Msg, len(drafts))}
-	first := make(map[string]int, len(drafts))
+	a.first = make(map[string]int, len(drafts))
 	for i := range drafts {
 		var err error
 		if a.msgs[i], err = encode(&drafts[i]); err != nil {
 			return nil, err
 		}
 		key := drafts[i].Record.Key
-		if _, repeated := first[key]; repeated && key != "" {
+		if _, repeated := a.first[key]; repeated && key != "" {
 			continue
 		}
-		first[key] = i
+		a.first[key] = i
 		a.open = append(a.open, i)
 	}
-	if err := a.run(ctx); err != nil {
-		if bridge.Is(err, bridge.ServiceUnavailable) {
-			if full := l.Writable(); full != nil {
-				return nil, full
-			}
-		}
+	if err := a.send(); err != nil {
 		return nil, err
 	}
-	for i, d := range drafts {
-		if a.acks[i].Seq == 0 {
-			a.acks[i] = bridge.Ack{Seq: a.acks[first[d.Record.Key]].Seq, Duplicate: true}
-		}
-	}
-	return a.acks, nil
+	return a.wait, nil
 }
 
-// attempt is one call of Append under way.
+// attempt is one call of Submit under way.
 type attempt struct {
 	log    *Log
 	drafts []bridge.Draft
 	msgs   []*nats.Msg
 	acks   []bridge.Ack
-	open   []int // indexes of the drafts still to be appended
+	first  map[string]int // by key: the first draft that has it
+	open   []int          // indexes of the drafts still to be appended
+	sent   *request       // of the open ones
 }
 
-// run appends the open drafts, leaving out what turns out to be logged already.
-// Each turn leaves out at least one, so it ends.
-func (a *attempt) run(ctx context.Context) error {
-	for len(a.open) > 0 {
-		msgs := make([]*nats.Msg, len(a.open))
-		for n, i := range a.open {
-			msgs[n] = a.msgs[i]
+// send puts the open drafts into the writer's queue.
+func (a *attempt) send() error {
+	msgs := make([]*nats.Msg, len(a.open))
+	for n, i := range a.open {
+		msgs[n] = a.msgs[i]
+	}
+	a.sent = newRequest(msgs...)
+	return a.log.recordWriter.enqueue([]*request{a.sent})
+}
+
+// wait is the second step of Submit.
+func (a *attempt) wait(ctx context.Context) ([]bridge.Ack, error) {
+	if err := a.run(ctx); err != nil {
+		if bridge.Is(err, bridge.ServiceUnavailable) {
+			if full := a.log.Writable(); full != nil {
+				return nil, full
+			}
 		}
-		r := newRequest(msgs...)
-		err := a.log.recordWriter.write(ctx, r)
+		return nil, err
+	}
+	for i, d := range a.drafts {
+		if a.acks[i].Seq == 0 {
+			a.acks[i] = bridge.Ack{Seq: a.acks[a.first[d.Record.Key]].Seq, Duplicate: true}
+		}
+	}
+	return a.acks, nil
+}
+
+// run waits until the open drafts are appended, leaving out what turns out to be
+// logged already. Each turn leaves out at least one, so it ends.
+func (a *attempt) run(ctx context.Context) error {
+	for {
+		err := a.log.recordWriter.await(ctx, []*request{a.sent})
 		if err == nil {
 			for n, i := range a.open {
-				a.acks[i] = r.acks[n]
+				a.acks[i] = a.sent.acks[n]
 			}
 			return nil
 		}
@@ -91,11 +118,16 @@ func (a *attempt) run(ctx context.Context) error {
 		if lookup := a.leaveOutLogged(ctx); lookup != nil {
 			return lookup
 		}
-		if len(a.open) == before {
+		switch len(a.open) {
+		case before:
 			return refusal("append", err)
+		case 0:
+			return nil
+		}
+		if err := a.send(); err != nil {
+			return err
 		}
 	}
-	return nil
 }
 
 // leaveOutLogged looks up the keys of the open drafts.

@@ -362,3 +362,40 @@ func TestAppendAgainstAModel(t *testing.T) {
 		}
 	})
 }
+
+// TestSubmitDecidesTheOrder: what is submitted first stands first, single records
+// and batches, although nobody waits.
+func TestSubmitDecidesTheOrder(t *testing.T) {
+	everywhere(t, func(t *testing.T, l *Log) {
+		var waits []func(context.Context) ([]bridge.Ack, error)
+		for i := range 100 {
+			drafts := []bridge.Draft{post(fmt.Sprint("k", i), "")}
+			if i%9 == 4 {
+				drafts = append(drafts, post(fmt.Sprint("k", i, "b"), ""))
+			}
+			wait, err := l.Submit(drafts...)
+			if err != nil {
+				t.Fatal(err)
+			}
+			waits = append(waits, wait)
+		}
+		var last uint64
+		for i, wait := range waits {
+			acks, err := wait(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, ack := range acks {
+				if ack.Seq != last+1 {
+					t.Fatalf("call %d has sequence %d behind %d", i, ack.Seq, last)
+				}
+				last = ack.Seq
+			}
+		}
+		if wait, err := l.Submit(); err != nil {
+			t.Error(err)
+		} else if acks, err := wait(t.Context()); len(acks) != 0 || err != nil {
+			t.Errorf("nothing at all: %v, %v", acks, err)
+		}
+	})
+}

@@ -24,7 +24,7 @@
 //
 // Appends that wait for each other share one commit where each would cost an
 // fsync, so that many callers get far more than one fsync's worth; the order of
-// the calls is the order in the log.
+// the calls is the order in the log. [Log.Submit] lets one caller do the same.
 //
 // # Following
 //

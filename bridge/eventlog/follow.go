@@ -90,31 +90,74 @@ func (f *follower) follow(ctx context.Context) error {
 	stop := context.AfterFunc(ctx, messages.Stop)
 	defer stop()
 	nc.SetClosedHandler(func(*nats.Conn) { messages.Stop() })
-	var delivered uint64
-	for {
-		msg, err := messages.Next()
-		if err != nil {
-			return err
+	return f.consume(ctx, messages)
+}
+
+// ahead is how many records are decoded before fn has dealt with them.
+const ahead = 256
+
+// arrival is a record that has come.
+type arrival struct {
+	rec     *bridge.Record
+	pending uint64 // in the log behind it when it left the server
+}
+
+// consume decodes records in one goroutine and hands them out in this one. What
+// has come meanwhile is known to be pending.
+func (f *follower) consume(ctx context.Context, messages jetstream.MessagesContext) error {
+	arrivals := make(chan arrival, ahead)
+	var broken error // once arrivals is closed
+	done := make(chan struct{})
+	defer close(done)
+	go func() {
+		defer close(arrivals)
+		for number := uint64(1); ; number++ {
+			var a arrival
+			if a, broken = receive(messages, number); broken != nil {
+				return
+			}
+			select {
+			case arrivals <- a:
+			case <-done:
+				return
+			}
 		}
-		meta, err := msg.Metadata()
-		if err != nil {
-			return err
-		}
-		if delivered++; meta.Sequence.Consumer != delivered {
-			return errGap
-		}
-		rec, err := bridge.DecodeRecord(msg.Data(), meta.Sequence.Stream, meta.Timestamp.UTC())
-		if err != nil {
+	}()
+	for a := range arrivals {
+		if err := f.fn(a.rec, max(a.pending, uint64(len(arrivals)))); err != nil {
 			f.final = err
 			return err
 		}
-		if err := f.fn(rec, meta.NumPending); err != nil {
-			f.final = err
-			return err
-		}
-		f.after = rec.Seq
+		f.after = a.rec.Seq
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
 	}
+	if errors.As(broken, new(unreadable)) {
+		f.final = broken
+	}
+	return broken
+}
+
+// unreadable is what is wrong with a record; reading it again would not help.
+type unreadable struct{ error }
+
+// receive waits for the next record, which must be the number-th.
+func receive(messages jetstream.MessagesContext, number uint64) (arrival, error) {
+	msg, err := messages.Next()
+	if err != nil {
+		return arrival{}, err
+	}
+	meta, err := msg.Metadata()
+	if err != nil {
+		return arrival{}, err
+	}
+	if meta.Sequence.Consumer != number {
+		return arrival{}, errGap
+	}
+	rec, err := bridge.DecodeRecord(msg.Data(), meta.Sequence.Stream, meta.Timestamp.UTC())
+	if err != nil {
+		return arrival{}, unreadable{err}
+	}
+	return arrival{rec, meta.NumPending}, nil
 }

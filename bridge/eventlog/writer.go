@@ -53,6 +53,10 @@ func (w *writer) write(ctx context.Context, requests ...*request) error {
 	if err := w.enqueue(requests); err != nil {
 		return err
 	}
+	return w.await(ctx, requests)
+}
+
+func (w *writer) await(ctx context.Context, requests []*request) error {
 	for _, r := range requests {
 		select {
 		case <-r.done:
