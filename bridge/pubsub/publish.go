@@ -34,7 +34,12 @@ func (h *Handler) publish(ctx context.Context, c call, verb *xmpp.Element) ([]by
 	if !exists {
 		req.Config = &cfg
 	}
-	published, err := h.svc.Posts.Publish(ctx, req)
+	logged, err := h.svc.Posts.Submit(ctx, req)
+	if err != nil {
+		return nil, err
+	}
+	xmpp.Next(ctx) // what the sender says next stands behind this in the log
+	published, err := logged(ctx)
 	if err != nil {
 		return nil, err
 	}

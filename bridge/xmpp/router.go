@@ -245,6 +245,7 @@ func (r *Router) reply(ctx context.Context, st *Stanza, answer []byte) {
 	if answer == nil {
 		return
 	}
+	inTurn(ctx)
 	if err := r.Send(st.From, Result, answer); err != nil {
 		r.logger.DebugContext(ctx, "answer lost", slog.String("to", string(st.From)), slog.Any("error", err))
 	}

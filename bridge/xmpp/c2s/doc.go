@@ -3,8 +3,10 @@
 //
 // A connection is a [session] from its first byte: it negotiates (stream, TLS,
 // login or registration, resource), is bound to the router, and from then on
-// gives the router what the client says, in order, in one goroutine. How bytes
-// become elements and back is the wire's business, of which there are two.
+// gives the router what the client says, in order: each stanza when the one
+// before is dealt with, or when its handler lets the next one begin ([xmpp.Next]),
+// so that publishes sent in one go share what they wait for. How bytes become
+// elements and back is the wire's business, of which there are two.
 // Whatever is wrong with a client's bytes ends its stream with the stream error
 // RFC 6120 §4.9.3 has for it, after a stream header of ours, and touches
 // nothing else.

@@ -8,18 +8,49 @@ import (
 	"peewit/bridge/xmpp"
 )
 
+// maxAhead is how many stanzas of one client are handled at the same time. Only
+// those are whose handlers let the next one begin.
+const maxAhead = 32
+
 // serve gives the router what a bound client says, in order, until the stream
-// ends. Its errors are those of negotiate.
+// ends and all of it has been dealt with. Its errors are those of negotiate.
 func (s *session) serve(ctx context.Context) error {
 	s.wire.setLimit(s.server.limits.Authenticated)
+	var last *xmpp.Turn // of a stanza that is still being handled, or nil
+	ahead := make(chan struct{}, maxAhead)
+	defer func() {
+		for range maxAhead {
+			ahead <- struct{}{}
+		}
+	}()
 	for {
 		piece, err := s.next()
 		if err != nil {
 			return err
 		}
-		if err := s.work(ctx, func() error { return s.receive(ctx, piece) }); err != nil {
+		ahead <- struct{}{}
+		if last, err = s.take(ctx, piece, last, ahead); err != nil {
 			return err
 		}
+	}
+}
+
+// take has one piece dealt with, behind the stanza before, and returns when the
+// next one may come: with the turn when it is not over yet.
+func (s *session) take(ctx context.Context, piece []byte, before *xmpp.Turn, ahead <-chan struct{}) (*xmpp.Turn, error) {
+	turn := before.Then()
+	dealt := make(chan error, 1)
+	s.server.crew.do(func() {
+		err := s.guarded(ctx, func() error { return s.receive(turn.Context(ctx), piece) })
+		turn.End()
+		<-ahead
+		dealt <- err
+	})
+	select {
+	case err := <-dealt:
+		return nil, err
+	case <-turn.Passed():
+		return turn, nil
 	}
 }
 

@@ -28,7 +28,6 @@ type session struct {
 	attempts   int  // failed logins
 	registered bool // it made an account on this connection
 	jid        bridge.JID
-	worked     chan error // from the crew
 
 	out    queue
 	opened atomic.Bool  // our stream header is out
@@ -106,7 +105,6 @@ func (s *session) currentWire() wire {
 // run is the session's life. refused is why it must end at once, or nil.
 func (s *session) run(ctx context.Context, refused *streamError) {
 	started := time.Now()
-	s.worked = make(chan error, 1)
 	s.log(ctx, slog.LevelDebug, "connected", slog.String("remote", s.from.ip.String()))
 	timer := time.AfterFunc(s.server.limits.Login, func() {
 		s.end(refuse("connection-timeout", "login took too long"), false) // RFC 6120 §4.9.3.4
@@ -128,17 +126,23 @@ func (s *session) run(ctx context.Context, refused *streamError) {
 
 // work has something done by the server's crew and waits for it.
 func (s *session) work(ctx context.Context, do func() error) error {
-	s.server.crew.do(func() {
-		defer func() {
-			// A bug in one conversation must not end all others.
-			if p := recover(); p != nil {
-				s.log(ctx, slog.LevelError, "panic", slog.Any("panic", p), slog.String("stack", string(debug.Stack())))
-				s.worked <- refuse("internal-server-error", "something went wrong here")
-			}
-		}()
-		s.worked <- do()
-	})
-	return <-s.worked
+	worked := make(chan error, 1)
+	s.server.crew.do(func() { worked <- s.guarded(ctx, do) })
+	return <-worked
+}
+
+// guarded does something, and keeps a bug in one conversation from ending all
+// others: it ends this one.
+func (s *session) guarded(ctx context.Context, do func() error) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			s.log(ctx, slog.LevelError, "panic", slog.Any("panic", p), slog.String("stack", string(debug.Stack())))
+			e := refuse("internal-server-error", "something went wrong here")
+			s.end(e, false)
+			err = e
+		}
+	}()
+	return do()
 }
 
 // part says goodbye as far as there is somebody to say it to.
