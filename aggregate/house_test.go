@@ -59,7 +59,7 @@ func (h *house) plan(name string, urls ...string) {
 	h.node(name)
 	for _, u := range urls {
 		if _, known := h.sources[u]; !known {
-			h.sources[u] = bridge.Source{ID: u, URL: "http://" + u + "/feed"}
+			h.sources[u] = bridge.Source{ID: u, URL: "http://" + u + "/feed", Created: time.Now()}
 			h.node(bridge.FeedNode(u))
 			source := h.sources[u]
 			h.append(bridge.Record{Source: &source})
@@ -70,13 +70,14 @@ func (h *house) plan(name string, urls ...string) {
 	h.append(bridge.Record{Planet: &planet})
 }
 
-// remove takes a source away.
+// remove takes a source away, with its node.
 func (h *house) remove(id string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	source := h.sources[id]
 	source.Removed = true
 	delete(h.sources, id)
+	delete(h.items, "node "+bridge.FeedNode(id))
 	h.append(bridge.Record{Source: &source})
 }
 

@@ -22,31 +22,39 @@ const (
 	accept  = "application/atom+xml, application/feed+json, application/rss+xml, application/rdf+xml;q=0.9, application/xml;q=0.8, text/xml;q=0.8, */*;q=0.1"
 )
 
+// life is one life of a source: removed and made anew it is another one, with
+// the same id.
+type life struct {
+	id      string
+	created time.Time
+}
+
 // poll keeps one goroutine for each source that there is, until ctx ends.
 func (a *Aggregator) poll(ctx context.Context) {
 	var pollers sync.WaitGroup
 	defer pollers.Wait()
-	running := make(map[string]context.CancelFunc)
+	running := make(map[life]context.CancelFunc)
 	defer func() {
 		for _, stop := range running {
 			stop()
 		}
 	}()
 	for {
-		there := make(map[string]bool)
+		there := make(map[life]bool)
 		for _, source := range a.Registry.Sources() {
-			there[source.ID] = true
-			if running[source.ID] != nil {
+			this := life{source.ID, source.Created}
+			there[this] = true
+			if running[this] != nil {
 				continue
 			}
 			own, stop := context.WithCancel(ctx)
-			running[source.ID] = stop
+			running[this] = stop
 			pollers.Go(func() { a.follow(own, source) })
 		}
-		for id, stop := range running {
-			if !there[id] {
+		for known, stop := range running {
+			if !there[known] {
 				stop()
-				delete(running, id)
+				delete(running, known)
 			}
 		}
 		select {
@@ -67,7 +75,7 @@ func (a *Aggregator) notice() {
 
 // follow polls one source again and again.
 func (a *Aggregator) follow(ctx context.Context, source bridge.Source) {
-	s, err := a.load(ctx, source.ID)
+	s, err := a.load(ctx, source)
 	if err != nil {
 		a.Logger.Warn("state of a source cannot be read", slog.String("url", source.URL), slog.Any("err", err))
 	}

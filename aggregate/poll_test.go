@@ -308,6 +308,27 @@ func TestARemovedSourceIsPolledNoMore(t *testing.T) {
 	})
 }
 
+func TestASourceMadeAnewIsFetchedAnew(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h, w := newHouse(), new(web)
+		w.set(func(r fetch.Request) (*fetch.Response, error) {
+			if r.ETag != "" {
+				return &fetch.Response{Status: 304, NotModified: true, URL: r.URL, Header: http.Header{}}, nil
+			}
+			return &fetch.Response{Status: 200, URL: r.URL, Header: http.Header{"Etag": {"1"}}, Body: []byte(rss("1 one"))}, nil
+		})
+		h.plan("planet-go", "site")
+		_, stop := h.run(t, w)
+		defer stop()
+		synctest.Wait()
+		<-time.After(time.Minute)
+		h.remove("site")
+		h.plan("planet-go", "site") // before anybody could look
+		synctest.Wait()
+		equal(t, "source", h.ids("feed-site"), []string{id("1")})
+	})
+}
+
 func TestABadEntryCostsOnlyItself(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h, w := newHouse(), new(web)

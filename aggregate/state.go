@@ -12,6 +12,7 @@ import (
 
 // state is what is remembered of a source between polls.
 type state struct {
+	Of           time.Time `json:"of"`                      // when the source was made
 	ETag         string    `json:"etag,omitempty"`          // byte for byte
 	LastModified string    `json:"last_modified,omitempty"` // likewise
 	Body         string    `json:"body,omitempty"`          // hash of the document that was taken in last
@@ -37,7 +38,7 @@ type Health struct {
 func (a *Aggregator) Health(ctx context.Context) ([]Health, error) {
 	var all []Health
 	for _, source := range a.Registry.Sources() {
-		s, err := a.load(ctx, source.ID)
+		s, err := a.load(ctx, source)
 		if err != nil {
 			return nil, fmt.Errorf("read health of %s: %w", source.URL, err)
 		}
@@ -51,17 +52,22 @@ func (a *Aggregator) Health(ctx context.Context) ([]Health, error) {
 
 func stateKey(id string) string { return "source/" + id }
 
-// load is the state of a source; one that was never polled, or whose state
-// nobody can read any more, has the zero state.
-func (a *Aggregator) load(ctx context.Context, id string) (state, error) {
-	var s state
-	raw, err := a.Log.Get(ctx, stateKey(id))
+// load is the state of a source. Nothing is remembered of one that was never
+// polled, whose state nobody can read any more, or that was removed and made
+// anew: its node is empty.
+func (a *Aggregator) load(ctx context.Context, source bridge.Source) (state, error) {
+	fresh := state{Of: source.Created}
+	raw, err := a.Log.Get(ctx, stateKey(source.ID))
 	if err != nil || len(raw) == 0 {
-		return s, err
+		return fresh, err
 	}
+	var s state
 	if err := json.Unmarshal(raw, &s); err != nil {
-		a.Logger.Warn("state of a source is unreadable", slog.String("source", id), slog.Any("err", err))
-		return state{}, nil
+		a.Logger.Warn("state of a source is unreadable", slog.String("source", source.ID), slog.Any("err", err))
+		return fresh, nil
+	}
+	if !s.Of.Equal(source.Created) {
+		return fresh, nil
 	}
 	return s, nil
 }
