@@ -28,8 +28,11 @@ const maxSkew = 5 * time.Minute
 func judge(resp *fetch.Response, now time.Time) error {
 	text := says(resp)
 	switch {
-	case resp.Status == http.StatusOK && bytes.Contains(resp.Body, []byte("omb_version="+Version)):
+	case resp.Status/100 == 2 && takes(resp.Body):
 		return nil
+	case resp.Status == http.StatusForbidden && isPage(resp.Body):
+		// Not the site but something in front of it: the sites say it in one line.
+		return later(resp, text)
 	case resp.Status == http.StatusForbidden && text != "":
 		// "No such subscription", "You did not send us that profile": 0.6 to 0.8 after
 		// an unsubscribe; there is no other message for it.
@@ -51,6 +54,20 @@ func judge(resp *fetch.Response, now time.Time) error {
 		return fmt.Errorf("refused by the site: 400 %s", short(text))
 	}
 	return later(resp, text)
+}
+
+// takes reports whether a body says that the notice was taken: it has the
+// version, as Laconica writes it or as a form has it. It should be there, says
+// OMB 0.1, so nothing at all is good too.
+func takes(body []byte) bool {
+	const plain, encoded = "omb_version=" + Version, "omb_version=http%3A%2F%2Fopenmicroblogging.org%2Fprotocol%2F0.1"
+	return len(bytes.TrimSpace(body)) == 0 || bytes.Contains(body, []byte(plain)) ||
+		bytes.Contains(bytes.ToLower(body), []byte(strings.ToLower(encoded)))
+}
+
+// isPage reports whether a body is a whole HTML page.
+func isPage(body []byte) bool {
+	return bytes.Contains(bytes.ToLower(body), []byte("<html"))
 }
 
 func later(resp *fetch.Response, text string) error {

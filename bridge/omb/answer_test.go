@@ -17,7 +17,7 @@ import (
 
 // recorded is an answer of a real site, as testdata/postnotice keeps it: status,
 // date, type, and what the page said.
-func recorded(t *testing.T, name string) *fetch.Response {
+func recorded(t testing.TB, name string) *fetch.Response {
 	t.Helper()
 	f, err := os.Open(filepath.Join("testdata", "postnotice", name+".http"))
 	if err != nil {
@@ -109,6 +109,12 @@ func TestJudge(t *testing.T) {
 		{"a 403 while they agree", 403, "Date: Sun, 22 Nov 2026 08:04:00 GMT", "", "gone"},
 		{"a proxy's page", 200, "Content-Type: text/html", "<p>Please log in</p>", "later"},
 		{"0.6 in front of omb_version", 200, "", "Updated profile\nomb_version=" + Version, "done"},
+		{"the version as in a form", 200, "", "omb_version=http%3a%2f%2fopenmicroblogging.org%2Fprotocol%2F0.1&x=y", "done"},
+		{"another version", 200, "", "omb_version=http://openmicroblogging.org/protocol/0.2", "later"},
+		{"nothing but a 200", 200, "", " \n", "done"},
+		{"nothing but a 204", 204, "", "", "done"},
+		{"a wall in front of the site", 403, "Content-Type: text/html", "<!DOCTYPE html>\n<HTML><body>Access denied</body></html>", "later"},
+		{"in another language", 403, "Content-Type: text/html", "Kein solches Abonnement", "gone"},
 		{"busy", 503, "Retry-After: 120", "", "later"},
 		{"moved", 302, "Location: http://elsewhere.example/", "", "later"},
 		{"not there", 404, "", "", "later"},
@@ -127,4 +133,25 @@ func TestJudge(t *testing.T) {
 			t.Errorf("%s: %+v, want Retry-After of two minutes", c.name, err)
 		}
 	}
+}
+
+// Whatever a site answers, it is judged, and the log gets a short text.
+func FuzzJudge(f *testing.F) {
+	f.Add(200, "text/html", "omb_version="+Version)
+	f.Add(403, "", "")
+	f.Add(500, "text/html; charset=utf-8", "<script>Invalid access token: x")
+	f.Add(302, "\xff", strings.Repeat("\xff", 1000))
+	f.Fuzz(func(t *testing.T, status int, kind, body string) {
+		resp := &fetch.Response{Status: status, Header: http.Header{"Content-Type": {kind}, "Date": {kind}, "Retry-After": {kind}}, Body: []byte(body)}
+		err := judge(resp, time.Now())
+		if status == 200 && body == "omb_version="+Version && err != nil {
+			t.Errorf("a good answer: %v", err)
+		}
+		if status/100 == 5 && body != "" && !strings.Contains(body, "Invalid") && verdict(err) == "gone" {
+			t.Errorf("forgotten for %d %q", status, body)
+		}
+		if err != nil && len([]rune(err.Error())) > 400 {
+			t.Errorf("an error of %d bytes", len(err.Error()))
+		}
+	})
 }

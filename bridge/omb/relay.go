@@ -12,12 +12,10 @@ package omb
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"net/http"
 	"net/url"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -25,7 +23,6 @@ import (
 	"peewit/bridge/atom"
 	"peewit/bridge/deliver"
 	"peewit/bridge/fetch"
-	"peewit/bridge/microblog"
 	"peewit/bridge/service"
 )
 
@@ -64,15 +61,15 @@ func (r *Relay) Deliveries(rec *bridge.Record) []deliver.Delivery {
 	}
 	nick := p.Addr.Service.Local()
 	var all []deliver.Delivery
+	seen := map[string]bool{}
 	for _, l := range r.svc.Listeners.List(nick) {
+		since := r.svc.Registry().StateSeq(&bridge.Record{Listener: &l})
 		u, err := url.Parse(l.PostNotice)
-		if err != nil || l.Created.After(rec.Time) {
-			continue // it subscribed after this post
+		if err != nil || seen[l.PostNotice] || since > rec.Seq {
+			continue // known, or it subscribed after this post
 		}
-		d := deliver.Delivery{Lane: strings.ToLower(u.Host), Order: nick, Target: l.PostNotice}
-		if !slices.Contains(all, d) {
-			all = append(all, d)
-		}
+		seen[l.PostNotice] = true
+		all = append(all, deliver.Delivery{Lane: strings.ToLower(u.Host), Order: nick, Target: l.PostNotice})
 	}
 	return all
 }
@@ -106,10 +103,21 @@ func (r *Relay) Send(ctx context.Context, d deliver.Delivery) error {
 		if !errors.As(err, &gone) {
 			return err
 		}
-		r.logger.Info("remote subscription is gone",
-			slog.String("account", l.Listenee), slog.String("listener", l.URI), slog.Any("err", err))
-		if err := r.svc.Listeners.Remove(ctx, l); err != nil {
+		if err := r.forget(ctx, l, gone); err != nil {
 			return &deliver.Later{Err: err}
+		}
+	}
+	return nil
+}
+
+// forget removes a listener whose token its site does not know any more, unless
+// it has subscribed again meanwhile and has another one.
+func (r *Relay) forget(ctx context.Context, gone bridge.Listener, why *goneError) error {
+	for _, l := range r.svc.Listeners.List(gone.Listenee) {
+		if l.URI == gone.URI && l.Token == gone.Token {
+			r.logger.Info("remote subscription is gone",
+				slog.String("account", l.Listenee), slog.String("listener", l.URI), slog.Any("err", why))
+			return r.svc.Listeners.Remove(ctx, l)
 		}
 	}
 	return nil
@@ -119,30 +127,6 @@ func (r *Relay) listenersAt(nick, endpoint string) []bridge.Listener {
 	all := slices.DeleteFunc(r.svc.Listeners.List(nick), func(l bridge.Listener) bool { return l.PostNotice != endpoint })
 	slices.SortFunc(all, func(a, b bridge.Listener) int { return a.Created.Compare(b.Created) })
 	return all
-}
-
-// notice is the form of a postNotice, unsigned.
-func (r *Relay) notice(nick string, id uint64, post bridge.Post) url.Values {
-	page := r.svc.BaseURL() + "notice/" + strconv.FormatUint(id, 10)
-	form := url.Values{
-		"omb_version":  {Version},
-		"omb_listenee": {r.svc.BaseURL() + nick},
-		// Laconica links to omb_notice itself and throws omb_notice_url away.
-		"omb_notice":         {page},
-		"omb_notice_url":     {page},
-		"omb_notice_content": {Shorten(microblog.Plain(post), page)},
-		"omb_notice_license": {r.license},
-	}
-	for _, l := range post.Links {
-		if l.Rel == "enclosure" && strings.HasPrefix(l.Href, "http") {
-			form.Set("omb_seealso", l.Href)
-			if l.Type != "" {
-				form.Set("omb_seealso_mediatype", l.Type)
-			}
-			break
-		}
-	}
-	return form
 }
 
 // post makes one signed attempt with one listener's token.
@@ -164,21 +148,4 @@ func (r *Relay) post(ctx context.Context, l bridge.Listener, notice url.Values) 
 		return &deliver.Later{Err: err}
 	}
 	return judge(resp, time.Now())
-}
-
-// moveQuery moves the parameters of an endpoint's URL into the form: Laconica
-// 0.6 finds its action only there, later ones in either place.
-func moveQuery(endpoint string, form url.Values) (string, url.Values, error) {
-	u, err := url.Parse(endpoint)
-	if err != nil {
-		return "", nil, fmt.Errorf("parse endpoint: %w", err)
-	}
-	moved := url.Values{}
-	for _, from := range []url.Values{u.Query(), form} {
-		for key, values := range from {
-			moved[key] = values
-		}
-	}
-	u.RawQuery = ""
-	return u.String(), moved, nil
 }

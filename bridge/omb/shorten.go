@@ -20,6 +20,9 @@ func Shorten(text, page string) string {
 	}
 	end := "… " + page
 	room := maxNotice - utf8.RuneCountInString(end)
+	if room < 0 { // the address alone is too long
+		end, room = "…", maxNotice-1
+	}
 	kept, width := 0, 0 // bytes up to the last space, characters so far
 	for i, r := range text {
 		if unicode.IsSpace(r) {

@@ -2,6 +2,7 @@ package omb
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"net/http"
 	"net/url"
@@ -22,12 +23,18 @@ func sign(ctx context.Context, root, token, secret, endpoint string, form url.Va
 	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	signed := &capture{}
 	ctx = context.WithValue(ctx, oauth1.HTTPClient, &http.Client{Transport: signed})
-	client := oauth1.NewConfig(root, "").Client(ctx, oauth1.NewToken(token, secret))
-	if _, err := client.Do(req); !errors.Is(err, errCaptured) {
+	config := oauth1.NewConfig(root, "")
+	config.Noncer = noncer{}
+	if _, err := config.Client(ctx, oauth1.NewToken(token, secret)).Do(req); !errors.Is(err, errCaptured) {
 		return nil, err
 	}
 	return http.Header{"Authorization": signed.header["Authorization"]}, nil
 }
+
+// noncer makes nonces of 26 letters and digits: Laconica has room for 32.
+type noncer struct{}
+
+func (noncer) Nonce() string { return rand.Text() }
 
 // capture keeps the header of a request instead of sending it: the library signs
 // in a transport, and ours is the guarded client.

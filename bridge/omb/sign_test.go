@@ -35,7 +35,7 @@ func signature(endpoint, secret string, params url.Values) string {
 var authorizationPair = regexp.MustCompile(`([a-z_]+)="([^"]*)"`)
 
 // authorization is the parameters of an Authorization header.
-func authorization(t *testing.T, header string) url.Values {
+func authorization(t testing.TB, header string) url.Values {
 	t.Helper()
 	if !strings.HasPrefix(header, "OAuth ") {
 		t.Fatalf("Authorization %q", header)
@@ -85,4 +85,55 @@ func TestSign(t *testing.T) {
 	if want := signature("http://b.example:8082/index.php", "s&cret", params); got != want {
 		t.Errorf("signature %s, want %s", got, want)
 	}
+}
+
+// Whatever endpoint a site gave, what is posted is signed as the site computes
+// it: without query, fragment and default port.
+func TestSignedEndpoints(t *testing.T) {
+	for endpoint, want := range map[string]struct {
+		to, signed, action string
+	}{
+		"http://b.example/index.php?action=postnotice":     {"http://b.example/index.php", "http://b.example/index.php", "postnotice"},
+		"http://b.example:8082/a/b?action=x&action=y":      {"http://b.example:8082/a/b", "http://b.example:8082/a/b", "y"},
+		"http://B.Example:80/?":                            {"http://B.Example:80/", "http://b.example/", ""},
+		"https://b.example:443/%7Euser/a%20b?action=a%2Bb": {"https://b.example:443/%7Euser/a%20b", "https://b.example/%7Euser/a%20b", "a+b"},
+		"http://b.example/index.php?action=a#fragment":     {"http://b.example/index.php", "http://b.example/index.php", "a"},
+		"http://b.example/?omb_notice=theirs":              {"http://b.example/", "http://b.example/", ""},
+	} {
+		to, form, err := moveQuery(endpoint, url.Values{"omb_notice": {"ours"}})
+		if err != nil || to != want.to || form.Get("action") != want.action || form.Get("omb_notice") != "ours" {
+			t.Errorf("%s: to %s with %v (%v)", endpoint, to, form, err)
+			continue
+		}
+		header, err := sign(t.Context(), "http://peewit.example/", "token", "secret", to, form)
+		if err != nil {
+			t.Fatal(err)
+		}
+		params := authorization(t, header.Get("Authorization"))
+		got := params.Get("oauth_signature")
+		params.Del("oauth_signature")
+		for key, values := range form {
+			params[key] = values
+		}
+		if want := signature(want.signed, "secret", params); got != want {
+			t.Errorf("%s: signature %s, want %s", endpoint, got, want)
+		}
+	}
+}
+
+func FuzzMoveQuery(f *testing.F) {
+	f.Add("http://b.example/index.php?action=postnotice")
+	f.Add("http://[::1]:80/%zz?%zz")
+	f.Fuzz(func(t *testing.T, endpoint string) {
+		to, form, err := moveQuery(endpoint, url.Values{"omb_notice": {"ours"}})
+		if err != nil {
+			return
+		}
+		if strings.ContainsAny(to, "?#") || form.Get("omb_notice") != "ours" {
+			t.Errorf("%q: to %q with %v", endpoint, to, form)
+		}
+		if _, err := sign(t.Context(), "http://peewit.example/", "token", "secret", to, form); err != nil && strings.HasPrefix(to, "http://b.example/") {
+			t.Errorf("%q is not signed: %v", endpoint, err)
+		}
+	})
 }
