@@ -40,6 +40,7 @@ type Registry struct {
 	domain bridge.JID
 
 	mu   sync.RWMutex
+	seq  uint64             // of the newest state record
 	seqs map[stateID]uint64 // newest sequence of each key but those of affiliations and subscriptions
 
 	accounts    map[string]bridge.Account
@@ -102,6 +103,7 @@ func (r *Registry) Apply(rec *bridge.Record) {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	r.seq = max(r.seq, rec.Seq)
 	switch {
 	case rec.Affiliation != nil:
 		r.applyAffiliation(rec.Affiliation, rec.Seq)
@@ -141,6 +143,13 @@ func (r *Registry) Apply(rec *bridge.Record) {
 	case rec.ListenerSecret != nil:
 		putUnder(r.secrets, rec.ListenerSecret.Listenee, rec.ListenerSecret.URI, *rec.ListenerSecret, rec.Removed())
 	}
+}
+
+// Seq is the sequence of the newest state record applied.
+func (r *Registry) Seq() uint64 {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	return r.seq
 }
 
 // StateSeq is the sequence of the newest record of rec's state key, removed

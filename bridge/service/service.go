@@ -19,6 +19,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -272,7 +273,9 @@ func (c *core) caughtUp() error {
 	return nil
 }
 
-// guarded is a state record that must still follow what the registry shows.
+// guarded is a state record that must still follow what the registry shows. It
+// belongs into the plan of a change, which sees to it that it has shown the same
+// since the plan began to look.
 func (c *core) guarded(rec bridge.Record) bridge.Draft {
 	return bridge.Draft{Record: rec, Guard: true, Expected: c.reg.StateSeq(&rec)}
 }
@@ -283,9 +286,13 @@ func (c *core) change(ctx context.Context, plan func() ([]bridge.Draft, error)) 
 	const tries = 8
 	var conflict error
 	for range tries {
+		seen := c.reg.Seq()
 		drafts, err := plan()
 		if err != nil || len(drafts) == 0 {
 			return err
+		}
+		if slices.ContainsFunc(drafts, func(d bridge.Draft) bool { return d.Expected > seen }) {
+			continue // applied after the plan may have looked: it would be overwritten unseen
 		}
 		if _, err = c.commit(ctx, drafts...); !bridge.Is(err, bridge.Conflict) {
 			return err

@@ -205,6 +205,32 @@ func TestOneNickname(t *testing.T) {
 	}
 }
 
+// Somebody else's change that is applied while a plan looks is not overwritten.
+func TestNoLostUpdate(t *testing.T) {
+	s, _ := open(t, t.TempDir())
+	alice := account(t, s, "alice")
+	first := true
+	err := s.change(t.Context(), func() ([]bridge.Draft, error) {
+		node, _ := s.reg.Node(blog(alice))
+		if first {
+			first = false
+			theirs := node.Config
+			theirs.Title = "theirs"
+			if err := s.Nodes.Configure(t.Context(), alice, blog(alice), theirs); err != nil {
+				return nil, err
+			}
+		}
+		node.Config.Description = "ours"
+		return []bridge.Draft{s.guarded(bridge.Record{Node: &node})}, nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if node, _ := s.reg.Node(blog(alice)); node.Config.Title != "theirs" || node.Config.Description != "ours" {
+		t.Errorf("a change is lost: %+v", node.Config)
+	}
+}
+
 func TestRegistration(t *testing.T) {
 	s, _ := open(t, t.TempDir())
 	s.opts.Registration = "closed"
