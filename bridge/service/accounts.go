@@ -3,6 +3,7 @@ package service
 import (
 	"context"
 	"crypto/rand"
+	"slices"
 	"time"
 
 	"peewit/bridge"
@@ -29,36 +30,49 @@ func (a *Accounts) JID(nick string) bridge.JID {
 // Create makes an account with its microblog node, in one step. A nickname in
 // use is a [bridge.Conflict]; so is an owner who owns another account.
 func (a *Accounts) Create(ctx context.Context, nick string, o AccountOptions) (bridge.Account, error) {
-	return a.create(ctx, nick, o, nil)
+	return a.create(ctx, nick, o, func() ([]bridge.Record, error) { return nil, nil })
 }
 
 // Register makes an account for a stranger as far as registration is open to
-// strangers; invite is the token that registration by invite asks for.
+// strangers; invite is the token that registration by invite asks for. A
+// nickname that somebody had before is a [bridge.Conflict] too: others' rosters,
+// roles and subscriptions still mean that person. Only Create gives it away again.
 func (a *Accounts) Register(ctx context.Context, nick, password, invite string) error {
 	if password == "" {
 		return bridge.Refuse(bridge.NotAcceptable, "a password is needed") // XEP-0077 §3.1.1
 	}
-	switch a.opts.Registration {
-	case "open":
-		_, err := a.create(ctx, nick, AccountOptions{Password: password}, nil)
-		return err
-	case "invite":
-		inv, ok := a.reg.Invite(invite)
-		if !ok || inv.Removed || time.Now().After(inv.Expires) {
-			return bridge.Refuse(bridge.NotAllowed, "an invitation is needed to register here")
+	_, err := a.create(ctx, nick, AccountOptions{Password: password}, func() ([]bridge.Record, error) {
+		var used []bridge.Record
+		switch a.opts.Registration {
+		case "open":
+		case "invite":
+			inv, ok := a.reg.Invite(invite)
+			if !ok || time.Now().After(inv.Expires) {
+				return nil, bridge.Refuse(bridge.NotAllowed, "an invitation is needed to register here")
+			}
+			inv.Removed = true
+			used = []bridge.Record{{Invite: &inv}}
+		default:
+			return nil, bridge.Refuse(bridge.NotAllowed, "registration is closed here")
 		}
-		inv.Removed = true
-		_, err := a.create(ctx, nick, AccountOptions{Password: password}, &inv)
-		return err
-	}
-	return bridge.Refuse(bridge.NotAllowed, "registration is closed here")
+		if a.reg.StateSeq(&bridge.Record{Account: &bridge.Account{Nick: nick}}) > 0 {
+			return nil, taken(nick)
+		}
+		return used, nil
+	})
+	return err
 }
 
 // Registration says who may register: "open", "invite" or "closed".
 func (a *Accounts) Registration() string { return a.opts.Registration }
 
-func (a *Accounts) create(ctx context.Context, nick string, o AccountOptions, used *bridge.Invite) (bridge.Account, error) {
+// create makes an account that admit lets in; what admit returns is changed with
+// it.
+func (a *Accounts) create(ctx context.Context, nick string, o AccountOptions, admit func() ([]bridge.Record, error)) (bridge.Account, error) {
 	if err := bridge.CheckNick(nick, a.opts.Bot); err != nil {
+		return bridge.Account{}, err
+	}
+	if _, err := admit(); err != nil { // before a stranger costs us the hashing of a password
 		return bridge.Account{}, err
 	}
 	now := time.Now().UTC()
@@ -74,21 +88,26 @@ func (a *Accounts) create(ctx context.Context, nick string, o AccountOptions, us
 	home := newNode(bridge.Addr{Service: a.JID(nick), Name: bridge.NodeMicroblog}, a.JID(nick), bridge.MicroblogConfig())
 	home.Created = now
 	records = append(records, bridge.Record{Node: &home})
-	if used != nil {
-		records = append(records, bridge.Record{Invite: used})
-	}
 	err := a.change(ctx, func() ([]bridge.Draft, error) {
-		if _, taken := a.reg.Account(nick); taken {
-			return nil, bridge.Refuse(bridge.Conflict, "the nickname %s is taken", nick)
+		if _, known := a.reg.Account(nick); known {
+			return nil, taken(nick)
 		}
 		for _, owner := range o.Owners {
-			if other, taken := a.reg.AccountOf(owner); taken {
+			if other, known := a.reg.AccountOf(owner); known {
 				return nil, bridge.Refuse(bridge.Conflict, "%s owns the account %s already", owner, other.Nick)
 			}
 		}
-		return a.guardAll(records), nil
+		more, err := admit()
+		if err != nil {
+			return nil, err
+		}
+		return a.guardAll(slices.Concat(records, more)), nil
 	})
 	return account, err
+}
+
+func taken(nick string) error {
+	return bridge.Refuse(bridge.Conflict, "the nickname %s is taken", nick)
 }
 
 func (c *core) guardAll(records []bridge.Record) []bridge.Draft {

@@ -256,6 +256,43 @@ func TestRegistration(t *testing.T) {
 	}
 }
 
+func TestAnInvitationIsForOne(t *testing.T) {
+	s, _ := open(t, t.TempDir())
+	s.opts.Registration = "invite"
+	invite, err := s.Accounts.Invite(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	const tries = 8
+	results := make(chan error, tries)
+	for i := range tries {
+		go func() {
+			results <- s.Accounts.Register(context.WithoutCancel(t.Context()), fmt.Sprintf("guest%d", i), "secret", invite.Token)
+		}()
+	}
+	made := 0
+	for range tries {
+		if err := <-results; err == nil {
+			made++
+		} else {
+			refused(t, err, bridge.NotAllowed)
+		}
+	}
+	if made != 1 {
+		t.Errorf("one invitation made %d accounts", made)
+	}
+}
+
+func TestNobodyInheritsANickname(t *testing.T) {
+	s, _ := open(t, t.TempDir())
+	account(t, s, "alice")
+	if err := s.Accounts.Remove(t.Context(), "alice"); err != nil {
+		t.Fatal(err)
+	}
+	refused(t, s.Accounts.Register(t.Context(), "alice", "secret", ""), bridge.Conflict)
+	account(t, s, "alice") // the operator may
+}
+
 func TestFollow(t *testing.T) {
 	s, _ := open(t, t.TempDir())
 	alice, bob := account(t, s, "alice"), account(t, s, "bob")
