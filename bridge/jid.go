@@ -56,7 +56,17 @@ func plainJID(s string) bool {
 		strings.Contains(domain, "..") || strings.Contains(domain, "--") || strings.Contains(domain, "_") {
 		return false
 	}
-	return !hasResource || plainPart(strings.ToLower(resource), 1023)
+	return !hasResource || plainPart(lower(resource), 1023)
+}
+
+// lower maps A to Z alone: there are other letters whose lower case is ASCII.
+func lower(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r >= 'A' && r <= 'Z' {
+			r += 'a' - 'A'
+		}
+		return r
+	}, s)
 }
 
 func plainPart(s string, most int) bool {

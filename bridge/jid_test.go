@@ -13,6 +13,7 @@ func TestParseJID(t *testing.T) {
 		"carol@example.org/a@b/c":                  "carol@example.org/a@b/c",
 		"ｆｕｌｌ@example.org":                         "full@example.org",
 		"bob\\40far.example@local":                 "bob\\40far.example@local",
+		"alice@example.org/\u212aelvin":            "alice@example.org/Kelvin", // a letter whose lower case is ASCII
 		strings.Repeat("a", 1023) + "@example.org": JID(strings.Repeat("a", 1023) + "@example.org"),
 	} {
 		if got, err := ParseJID(in); err != nil || got != want {
@@ -20,7 +21,8 @@ func TestParseJID(t *testing.T) {
 		}
 	}
 	for _, bad := range []string{"", "@", "@example.org", "alice@", "alice@example.org/", "a@b@c", "..", "carol@..",
-		"a b@example.org", "a\x00b@example.org", "\xff@example.org", strings.Repeat("a", 1024) + "@example.org"} {
+		"a b@example.org", "a\x00b@example.org", "\xff@example.org", strings.Repeat("a", 1024) + "@example.org",
+		"alice@example.org/" + strings.Repeat("\u0130", 512)} {
 		if got, err := ParseJID(bad); err == nil {
 			t.Errorf("ParseJID(%q) is %q", bad, got)
 		}
