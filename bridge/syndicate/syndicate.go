@@ -8,6 +8,8 @@
 package syndicate
 
 import (
+	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -29,7 +31,7 @@ const (
 // posts are the items that are posts, completed for a feed.
 func posts(items []bridge.Item) []bridge.Post {
 	safe := bluemonday.UGCPolicy()
-	safe.AllowURLSchemes("http", "https", "mailto", "xmpp")
+	safe.AllowURLSchemes(schemes...)
 	var out []bridge.Post
 	for _, item := range items {
 		p, err := atom.Parse(item.Payload)
@@ -70,8 +72,23 @@ func completed(p bridge.Post, item bridge.Item) bridge.Post {
 	p.Published = first(p.Published, p.Updated, item.Created, item.Modified)
 	p.Updated = first(p.Updated, p.Published)
 	p.Content = oneContent(p.Content)
-	p.Links = distinctAlternates(p.Links)
+	p.Links = distinctAlternates(slices.DeleteFunc(p.Links, func(l bridge.Link) bool { return !leads(l.Href) }))
+	for i := range p.Authors {
+		if !leads(p.Authors[i].URI) {
+			p.Authors[i].URI = ""
+		}
+	}
 	return p
+}
+
+// schemes are those of the addresses in a feed. What has another one, such as
+// javascript:, could run where a reader makes a link of it.
+var schemes = []string{"http", "https", "mailto", "xmpp"}
+
+// leads reports whether an address does nothing but lead somewhere.
+func leads(address string) bool {
+	u, err := url.Parse(address)
+	return err == nil && (u.Scheme == "" || slices.Contains(schemes, u.Scheme))
 }
 
 func first(times ...time.Time) time.Time {

@@ -210,3 +210,28 @@ func FuzzParseOPML(f *testing.F) {
 		}
 	})
 }
+
+// What a stranger writes as an address is no program in anybody's feed reader.
+func TestAddressesOnlyLead(t *testing.T) {
+	t.Parallel()
+	for _, address := range []string{
+		"javascript:alert(1)", "JavaScript:alert(1)", " javascript:alert(1)", "java\tscript:alert(1)", "\u00a0javascript:alert(1)",
+		"data:text/html,<script>alert(1)</script>", "vbscript:msgbox(1)", "file:///etc/passwd",
+	} {
+		post := bridge.Post{
+			ID: "urn:x:1", Title: bridge.Text{Type: "text", Body: "title"},
+			Authors: []bridge.Person{{Name: "Eve", URI: address}},
+			Links:   []bridge.Link{{Rel: "alternate", Href: address}, {Rel: "enclosure", Href: address}, {Rel: "alternate", Href: "https://a.example/1"}},
+		}
+		items := []bridge.Item{{Addr: bridge.Addr{Service: "d.example", Name: "n"}, ID: "1", Payload: atom.Render(post)}}
+		_, bare, _ := strings.Cut(strings.TrimSpace(address), ":")
+		for name, feed := range map[string][]byte{"Atom": Atom(head(), nil, items), "RSS": RSS(head(), nil, items), "JSON": JSON(head(), nil, items)} {
+			if strings.Contains(string(feed), ":"+bare) || strings.Contains(string(feed), ":"+atom.Escape(bare)) {
+				t.Errorf("%s has the address %q", name, address)
+			}
+			if !strings.Contains(string(feed), "https://a.example/1") {
+				t.Errorf("%s lost the address beside %q", name, address)
+			}
+		}
+	}
+}
