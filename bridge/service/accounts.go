@@ -12,6 +12,10 @@ import (
 // inviteLife is how long an unused invitation is good for.
 const inviteLife = 7 * 24 * time.Hour
 
+// removedAtOnce is how many nodes go in one change: with the account and its
+// tracks they are fewer than the 1,000 records that the log takes together.
+const removedAtOnce = 800
+
 // Accounts are the people with a nickname here.
 type Accounts struct{ *core }
 
@@ -120,9 +124,6 @@ func (c *core) guardAll(records []bridge.Record) []bridge.Draft {
 
 // SetPassword replaces the password of an account; the log forgets the old keys.
 func (a *Accounts) SetPassword(ctx context.Context, nick, password string) error {
-	if password == "" {
-		return bridge.Refuse(bridge.NotAcceptable, "a password is needed")
-	}
 	credential, err := bridge.NewCredential(nick, password)
 	if err != nil {
 		return err
@@ -135,12 +136,23 @@ func (a *Accounts) SetPassword(ctx context.Context, nick, password string) error
 	})
 }
 
-// Remove takes the account away with its nodes, roster, password and the tokens
-// of its remote listeners.
+// Remove takes the account away with its nodes, also those it made on the domain,
+// its tracks, roster, password and the tokens of its remote listeners. What does
+// not fit into one change of the log goes before: whoever is interrupted then
+// finds the account there and can remove it again.
 func (a *Accounts) Remove(ctx context.Context, nick string) error {
 	listeners := &Listeners{a.core}
-	for _, l := range listeners.List(nick) { // unbounded: not in the one batch
+	for _, l := range listeners.List(nick) {
 		if err := listeners.Remove(ctx, l); err != nil {
+			return err
+		}
+	}
+	for len(a.nodesOf(nick)) > removedAtOnce {
+		err := a.change(ctx, func() ([]bridge.Draft, error) {
+			nodes := a.nodesOf(nick)
+			return a.guardAll(removal(nodes[:min(removedAtOnce, len(nodes))])), nil
+		})
+		if err != nil {
 			return err
 		}
 	}
@@ -150,21 +162,34 @@ func (a *Accounts) Remove(ctx context.Context, nick string) error {
 			return nil, noAccount(nick)
 		}
 		account.Removed = true
-		records := []bridge.Record{
-			{Account: &account},
-			{Credential: &bridge.Credential{Nick: nick, Removed: true}},
-		}
-		for _, n := range a.reg.Nodes(a.JID(nick)) {
-			n.Removed = true
-			records = append(records, bridge.Record{Node: &n})
-		}
+		records := append(removal(a.nodesOf(nick)),
+			bridge.Record{Account: &account},
+			bridge.Record{Credential: &bridge.Credential{Nick: nick, Removed: true}})
 		for _, t := range a.reg.Tracks() {
 			if t.Owner == nick {
-				records = append(records, a.trackRecords(t)...)
+				t.Removed = true
+				records = append(records, bridge.Record{Track: &t})
 			}
 		}
 		return a.guardAll(records), nil
 	})
+}
+
+// nodesOf is the nodes that go with an account: its own, and those that it or a
+// track of it has on the domain.
+func (a *Accounts) nodesOf(nick string) []bridge.Node {
+	jid := a.JID(nick)
+	onDomain := slices.DeleteFunc(a.reg.Nodes(a.opts.Domain), func(n bridge.Node) bool { return n.Owner != jid })
+	return append(onDomain, a.reg.Nodes(jid)...)
+}
+
+func removal(nodes []bridge.Node) []bridge.Record {
+	records := make([]bridge.Record, len(nodes))
+	for i, n := range nodes {
+		n.Removed = true
+		records[i] = bridge.Record{Node: &n}
+	}
+	return records
 }
 
 // List is all accounts, by nickname.

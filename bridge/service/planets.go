@@ -14,8 +14,9 @@ import (
 // Planets are merged nodes on the domain with their sources.
 type Planets struct{ *core }
 
-// maxSources bounds the sources of one planet.
-const maxSources = 500
+// maxSources bounds the sources of one planet: all new, with their nodes, they
+// are fewer than the 1,000 records that the log takes together.
+const maxSources = 400
 
 // Add makes a planet of feed URLs, or adds them to the planet of that name. An
 // empty title leaves the title as it is. Each source gets a node of its own,

@@ -566,3 +566,50 @@ func TestRemovedAccount(t *testing.T) {
 		t.Error("listeners, tracks or followers are still there")
 	}
 }
+
+func TestRemovedAccountTakesAllItsNodes(t *testing.T) {
+	s, _ := open(t, t.TempDir())
+	alice := account(t, s, "alice")
+	if _, err := s.Tracks.Add(t.Context(), "alice", "xmpp"); err != nil {
+		t.Fatal(err)
+	}
+	var made sync.WaitGroup
+	for i := range maxNodesPerAccount - 1 {
+		made.Go(func() {
+			if _, err := s.Nodes.Create(t.Context(), alice, bridge.Addr{Service: alice, Name: fmt.Sprint(i)}, nil); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	made.Go(func() {
+		if _, err := s.Nodes.Create(t.Context(), alice, bridge.Addr{Service: "localhost", Name: "club"}, nil); err != nil {
+			t.Error(err)
+		}
+	})
+	made.Wait()
+	if err := s.Accounts.Remove(t.Context(), "alice"); err != nil {
+		t.Fatal(err)
+	}
+	if own, there := s.Nodes.List(alice), s.Nodes.List("localhost"); len(own) > 0 || len(there) > 0 {
+		t.Errorf("%d nodes of the account and %d on the domain are still there", len(own), len(there))
+	}
+}
+
+func TestPlanetsOfManySources(t *testing.T) {
+	s, _ := open(t, t.TempDir())
+	var urls []string
+	for i := range maxSources {
+		urls = append(urls, fmt.Sprintf("http://feeds.example/%d", i))
+	}
+	if _, err := s.Planets.Add(t.Context(), "planet-all", "", urls); err != nil {
+		t.Fatal(err)
+	}
+	_, err := s.Planets.Add(t.Context(), "planet-all", "", []string{"http://feeds.example/more"})
+	refused(t, err, bridge.NotAcceptable)
+	if err := s.Planets.Remove(t.Context(), "planet-all"); err != nil {
+		t.Fatal(err)
+	}
+	if sources := s.reg.Sources(); len(sources) > 0 {
+		t.Errorf("%d sources are left", len(sources))
+	}
+}
