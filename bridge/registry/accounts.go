@@ -107,6 +107,13 @@ func (r *Registry) Contacts(account bridge.JID) []bridge.Contact {
 	return all
 }
 
+// CountContacts is how many contacts an account's roster has.
+func (r *Registry) CountContacts(account bridge.JID) int {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	return len(r.contacts[account])
+}
+
 // Listeners is the people on OMB sites who subscribed to a nickname, by URI.
 func (r *Registry) Listeners(nick string) []bridge.Listener {
 	r.mu.RLock()

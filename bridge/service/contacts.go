@@ -6,8 +6,11 @@ import (
 	"peewit/bridge"
 )
 
-// maxContacts bounds a roster, requests of strangers included.
-const maxContacts = 5000
+// The bounds of a roster, requests of strangers included.
+const (
+	maxContacts  = 5000    // of somebody who logs in here
+	maxFollowers = 100_000 // of an address that nobody logs in to: all its contacts came by themselves
+)
 
 // Contacts are the rosters of the accounts, with the state of both presence
 // subscriptions of each contact.
@@ -29,7 +32,11 @@ func (c *Contacts) Save(ctx context.Context, contact bridge.Contact) error {
 		if contact.Removed {
 			return nil
 		}
-		if len(c.reg.Contacts(contact.Account)) >= maxContacts {
+		most := maxFollowers
+		if _, login := c.reg.Credential(contact.Account.Local()); login {
+			most = maxContacts
+		}
+		if c.reg.CountContacts(contact.Account) >= most {
 			return bridge.Refuse(bridge.ResourceConstraint, "the roster of %s is full", contact.Account)
 		}
 	}

@@ -613,3 +613,20 @@ func TestPlanetsOfManySources(t *testing.T) {
 		t.Errorf("%d sources are left", len(sources))
 	}
 }
+
+func TestRostersAreBounded(t *testing.T) {
+	s, _ := open(t, t.TempDir())
+	alice := account(t, s, "alice")
+	for i := range maxContacts {
+		for _, owner := range []bridge.JID{alice, "localhost"} {
+			s.reg.Apply(&bridge.Record{Seq: 1, Contact: &bridge.Contact{Account: owner, JID: bridge.JID(fmt.Sprintf("c%d@example.org", i))}})
+		}
+	}
+	refused(t, s.Contacts.Save(t.Context(), bridge.Contact{Account: alice, JID: "one@example.org"}), bridge.ResourceConstraint)
+	if err := s.Contacts.Save(t.Context(), bridge.Contact{Account: alice, JID: "c1@example.org", Name: "known"}); err != nil {
+		t.Error(err)
+	}
+	if err := s.Contacts.Save(t.Context(), bridge.Contact{Account: "localhost", JID: "one@example.org"}); err != nil {
+		t.Errorf("the domain has room for more followers: %v", err)
+	}
+}
