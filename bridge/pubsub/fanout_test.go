@@ -96,22 +96,24 @@ func TestAccessIsCheckedAtDelivery(t *testing.T) {
 	}
 }
 
-// TestVisitorsEndWithTheirSession: what nobody hears is forgotten.
+// TestVisitorsEndWithTheirSession: at its end, or when nobody hears an event.
 func TestVisitorsEndWithTheirSession(t *testing.T) {
 	h := newHouse(t)
 	const visitor = bridge.JID("q7x2@micro.example/web")
-	h.router.login(visitor)
 	h.must(t, alice, ps("set", testDomain, "<create node='news'/>"))
-	h.must(t, visitor, ps("set", testDomain, "<subscribe node='news' jid='q7x2@micro.example'/>"))
-	if n := len(h.svc.Registry().SubscriptionsOf(visitor.Bare())); n != 0 {
-		t.Errorf("a visitor has %d records in the log", n)
-	}
-	h.router.mu.Lock()
-	delete(h.router.sessions, visitor)
-	h.router.mu.Unlock()
-	h.must(t, alice, ps("set", testDomain, "<publish node='news'><item id='a'><x xmlns='urn:x'/></item></publish>"))
-	if left := h.h.visitors.of(visitor); len(left) != 0 || h.h.visitors.count != 0 {
-		t.Errorf("still there: %v", left)
+	for _, quietly := range []bool{false, true} {
+		h.router.login(visitor)
+		h.must(t, visitor, ps("set", testDomain, "<subscribe node='news' jid='q7x2@micro.example'/>"))
+		if n := len(h.svc.Registry().SubscriptionsOf(visitor.Bare())); n != 0 {
+			t.Errorf("a visitor has %d records in the log", n)
+		}
+		h.router.logout(visitor, quietly)
+		if quietly {
+			h.must(t, alice, ps("set", testDomain, "<publish node='news'><item id='a'><x xmlns='urn:x'/></item></publish>"))
+		}
+		if left := h.h.visitors.of(visitor); len(left) != 0 || h.h.visitors.count != 0 {
+			t.Errorf("still there, quietly %t: %v", quietly, left)
+		}
 	}
 }
 

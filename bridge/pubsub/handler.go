@@ -20,6 +20,7 @@ type Router interface {
 	Sessions(bare bridge.JID) []xmpp.Session
 	Interested(account bridge.JID, node string) []bridge.JID
 	OnInterest(fn xmpp.InterestHandler)
+	OnEnd(fn func(full bridge.JID))
 }
 
 // Options are what a Handler is made of.
@@ -55,6 +56,7 @@ func New(o Options) *Handler {
 	}
 	h.advertise()
 	o.Router.OnInterest(h.greet)
+	o.Router.OnEnd(h.visitors.forget)
 	o.Service.Observe(h.Observe)
 	return h
 }

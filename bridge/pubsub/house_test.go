@@ -103,6 +103,7 @@ type router struct {
 	describe xmpp.NodeHandler
 	list     xmpp.ItemsHandler
 	greet    xmpp.InterestHandler
+	end      func(bridge.JID)
 	info     [2]xmpp.Info
 
 	mu       sync.Mutex
@@ -151,6 +152,17 @@ func (r *router) HandleNode(h xmpp.NodeHandler)          { r.describe = h }
 func (r *router) HandleItems(h xmpp.ItemsHandler)        { r.list = h }
 func (r *router) Advertise(p xmpp.Place, info xmpp.Info) { r.info[p] = info }
 func (r *router) OnInterest(fn xmpp.InterestHandler)     { r.greet = fn }
+func (r *router) OnEnd(fn func(bridge.JID))              { r.end = fn }
+
+// logout ends a session; the handler is told so unless quietly.
+func (r *router) logout(full bridge.JID, quietly bool) {
+	r.mu.Lock()
+	delete(r.sessions, full)
+	r.mu.Unlock()
+	if !quietly {
+		r.end(full)
+	}
+}
 
 func (r *router) Send(to bridge.JID, _ xmpp.Priority, stanza []byte) error {
 	r.mu.Lock()

@@ -11,13 +11,12 @@ import (
 const (
 	maxVisits    = 50     // subscriptions of one session
 	maxAllVisits = 100000 // of all of them
-
 )
 
 // visitors are the subscriptions of sessions that logged in anonymously, which
 // is how a web page hears of new posts. They end with the session, so they are
-// no records of the log: they are kept here, and forgotten when an event finds
-// nobody at the address.
+// no records of the log: they are kept here, and forgotten with the session, or,
+// when a subscription came after its end, when an event finds nobody there.
 type visitors struct {
 	mu    sync.Mutex
 	nodes map[string][]bridge.JID // full addresses by node id, sorted

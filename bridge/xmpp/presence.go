@@ -149,6 +149,12 @@ func (r *Router) depart(ctx context.Context, b *bound, body []byte) {
 func (r *Router) leave(ctx context.Context, b *bound) {
 	b.end()
 	r.depart(ctx, b, []byte(noBody))
+	r.mu.RLock()
+	told := r.onEnd
+	r.mu.RUnlock()
+	for _, fn := range told {
+		fn(b.jid)
+	}
 }
 
 // broadcast sends a session's presence to those who may see it: contacts and

@@ -2,6 +2,7 @@ package xmpp
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"testing"
 
@@ -69,6 +70,20 @@ func TestPresenceReachesWhoMaySeeIt(t *testing.T) {
 
 	alice.say("<presence type='unavailable'><status>bye</status></presence>")
 	w.got(bob, "presence:unavailable alice@example.org/a>bob@example.org status=bye")
+}
+
+func TestTheEndOfASessionIsToldOnce(t *testing.T) {
+	w := newWorld(t)
+	var ended []bridge.JID
+	w.router.OnEnd(func(full bridge.JID) { ended = append(ended, full) })
+	replaced := w.online("alice@example.org/a")
+	last := w.online("alice@example.org/a")
+	w.router.Unbind(replaced)
+	w.router.Unbind(last)
+	w.router.Unbind(last)
+	if want := []bridge.JID{"alice@example.org/a", "alice@example.org/a"}; !slices.Equal(ended, want) {
+		t.Errorf("told of %v, want %v: one for the session replaced, one for the last", ended, want)
+	}
 }
 
 func TestRequestsWaitForTheNextLogin(t *testing.T) {

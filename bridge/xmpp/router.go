@@ -104,6 +104,7 @@ type Router struct {
 	messages   map[string]MessageHandler
 	bounces    []MessageHandler
 	onInterest []InterestHandler
+	onEnd      []func(full bridge.JID)
 	nodes      []NodeHandler
 	items      []ItemsHandler
 	places     [places]place
@@ -333,6 +334,13 @@ func (r *Router) Unbind(s Session) {
 	if b := r.sessions.remove(s); b != nil {
 		r.leave(context.Background(), b)
 	}
+}
+
+// OnEnd registers who is told that the session of a full JID has ended.
+func (r *Router) OnEnd(fn func(full bridge.JID)) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.onEnd = append(r.onEnd, fn)
 }
 
 // CloseAccount ends all sessions of an account, as when it is removed.
