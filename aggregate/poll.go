@@ -79,6 +79,9 @@ func (a *Aggregator) follow(ctx context.Context, source bridge.Source) {
 	if err != nil {
 		a.Logger.Warn("state of a source cannot be read", slog.String("url", source.URL), slog.Any("err", err))
 	}
+	if s.Refused { // the configuration may be another one by now
+		s.Next = time.Time{}
+	}
 	for {
 		if !sleep(ctx, time.Until(s.Next)) {
 			return
@@ -101,12 +104,12 @@ func (a *Aggregator) visit(ctx context.Context, source bridge.Source, s *state) 
 	log := a.Logger.With(slog.String("url", source.URL), slog.Duration("took", time.Since(begun)))
 	if err != nil {
 		s.Failures++
-		s.Error = explain(err)
+		s.Error, s.Refused = explain(err), errors.Is(err, fetch.ErrPrivate)
 		s.Next = now.Add(a.backoff(now, s.Failures, err))
 		log.Info("feed failed", slog.Int("failures", s.Failures), slog.Time("next", s.Next), slog.Any("err", err))
 		return
 	}
-	s.Failures, s.Error, s.Success = 0, "", now
+	s.Failures, s.Error, s.Refused, s.Success = 0, "", false, now
 	s.Next = now.Add(jitter(a.interval(now)))
 	log.Debug("feed polled", slog.Int("news", news), slog.Time("next", s.Next))
 }

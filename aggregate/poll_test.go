@@ -164,6 +164,26 @@ func TestPollingIsConditional(t *testing.T) {
 	})
 }
 
+func TestWhatWeRefusedIsTriedAtTheNextStart(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h, w := newHouse(), new(web)
+		h.plan("planet-go", "site")
+		start := time.Now()
+		for _, err := range []error{fetch.ErrPrivate, errors.New("no route"), nil} {
+			w.set(func(fetch.Request) (*fetch.Response, error) { return nil, err })
+			if err == nil {
+				w.serve(rss("1 one"))
+			}
+			_, stop := h.run(t, w) // three starts, one after the other
+			synctest.Wait()
+			stop()
+		}
+		// The operator may have allowed the network meanwhile; a server that fails
+		// is not asked more often because we start.
+		equal(t, "asked", w.times(start), []time.Duration{0, 0})
+	})
+}
+
 func TestFailuresBackOffAndNeverEnd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h, w := newHouse(), new(web)

@@ -22,6 +22,7 @@ type state struct {
 	Entries      int       `json:"entries,omitempty"`
 	Failures     int       `json:"failures,omitempty"` // in a row
 	Error        string    `json:"error,omitempty"`    // of the last poll
+	Refused      bool      `json:"refused,omitempty"`  // it was our own configuration that refused the last poll
 }
 
 // Health is how a source is.
