@@ -160,5 +160,10 @@ func checkPlanetName(name string) error {
 	if reservedNode(name) {
 		return bridge.Refuse(bridge.NotAcceptable, "the name %s is reserved", name)
 	}
+	for _, ending := range []string{".atom", ".rss", ".json", ".opml"} { // of another planet's feeds
+		if strings.HasSuffix(name, ending) {
+			return bridge.Refuse(bridge.NotAcceptable, "a planet's name does not end in %s, as its feed does", ending)
+		}
+	}
 	return nil
 }

@@ -450,7 +450,7 @@ func dump(t *testing.T, s *Service) string {
 
 func TestPlanetNames(t *testing.T) {
 	s, _ := open(t, t.TempDir())
-	for _, name := range []string{"", "a/b", "a b", "50%", "x?y", "public", "feed-1", "tag-x"} {
+	for _, name := range []string{"", "a/b", "a b", "50%", "x?y", "public", "feed-1", "tag-x", "x.atom", "x.opml"} {
 		_, err := s.Planets.Add(t.Context(), name, "", []string{"http://example.org/feed"})
 		refused(t, err, bridge.NotAcceptable)
 	}
