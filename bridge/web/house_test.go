@@ -246,7 +246,7 @@ func words(n *html.Node) string {
 // posts are the texts of the posts on a page.
 func (d *document) posts() []string {
 	var all []string
-	for _, n := range d.find("div.content") {
+	for _, n := range d.find("section.content") {
 		all = append(all, words(n))
 	}
 	return all
@@ -262,11 +262,14 @@ func (d *document) older() string {
 	return ""
 }
 
-// elements are all that a page may consist of.
-var elements = strings.Fields(`html head meta title link body header a form label input button main h1 h2 nav ul li
-	article div p footer bdi time aside code small q
-	br hr h3 h4 h5 h6 blockquote pre address figure figcaption details summary span em strong b i u s strike del ins mark
-	sub sup kbd samp var tt cite abbr dfn ruby rt rp wbr img ol dl dt dd table caption col colgroup thead tbody tfoot tr td th`)
+// ours are the elements of a page itself, theirs those that only posts bring.
+var (
+	ours = strings.Fields(`html head meta title link body header a form label input button main h1 h2 nav ul li
+		article section div p footer bdi time aside code small q`)
+	theirs = strings.Fields(`br hr h3 h4 h5 h6 blockquote pre address figure figcaption details summary span
+		em strong b i u s strike del ins mark sub sup kbd samp var tt cite abbr dfn ruby rt rp wbr
+		img ol dl dt dd table caption col colgroup thead tbody tfoot tr td th`)
+)
 
 // attributes are all that the elements of a page may have.
 var attributes = strings.Fields(`lang charset name content rel href type class action role value dir datetime aria-label
@@ -283,7 +286,7 @@ func (d *document) problem() string {
 		if n.Type != html.ElementNode {
 			continue
 		}
-		if !slices.Contains(elements, n.Data) || n.Namespace != "" {
+		if n.Namespace != "" || !slices.Contains(ours, n.Data) && !(slices.Contains(theirs, n.Data) && inContent(n)) {
 			return "an element " + n.Data
 		}
 		for _, a := range n.Attr {
@@ -314,17 +317,28 @@ func (d *document) problem() string {
 	if !slices.Equal(children, []string{"header", "main"}) {
 		return fmt.Sprint("a body of ", children)
 	}
-	for _, n := range append(d.find("article"), d.find("aside")...) {
-		if n.Parent.Data != "main" {
-			return n.Data + " in " + n.Parent.Data
+	for name, parent := range map[string]string{"article": "main", "aside": "main", "footer": "article", "section": "article"} {
+		for _, n := range d.find(name) {
+			if n.Parent.Data != parent {
+				return name + " in " + n.Parent.Data
+			}
 		}
 	}
-	for _, content := range d.find("div.content") {
-		if content.Parent.Data != "article" || len(find(content, "h1")) > 0 || len(find(content, "h2")) > 0 {
-			return "content that is out of its article"
+	for _, content := range d.find("section.content") {
+		if len(find(content, "h1")) > 0 || len(find(content, "h2")) > 0 {
+			return "a heading of ours in content"
 		}
 	}
 	return ""
+}
+
+func inContent(n *html.Node) bool {
+	for a := range n.Ancestors() {
+		if attribute(a, "class") == "content" {
+			return true
+		}
+	}
+	return false
 }
 
 func harmless(address string) bool {
