@@ -84,16 +84,7 @@ func listenAdmin(dir string) (net.Listener, error) {
 // serveAdmin answers on the admin socket until ctx ends.
 func serveAdmin(ctx context.Context, dir string, l net.Listener, h http.Handler) error {
 	server := &http.Server{Handler: h, ReadHeaderTimeout: 5 * time.Second}
-	stopped := make(chan error, 1)
-	go func() { stopped <- server.Serve(l) }()
-	select {
-	case err := <-stopped:
-		return err
-	case <-ctx.Done():
-	}
-	closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
-	defer cancel()
-	return errors.Join(server.Shutdown(closing), os.Remove(filepath.Join(dir, "admin.sock")))
+	return errors.Join(serveUntil(ctx, server, l), os.Remove(filepath.Join(dir, "admin.sock")))
 }
 
 // socketPath is a path to DATA/admin.sock short enough for a socket address.

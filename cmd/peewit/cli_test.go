@@ -107,6 +107,32 @@ func TestAdminSocket(t *testing.T) {
 	}
 }
 
+func TestRequestsThatHangAreCutOff(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	over := make(chan struct{})
+	server := &http.Server{Handler: http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		cancel() // the daemon ends while this is under way
+		<-r.Context().Done()
+		close(over)
+	})}
+	asked := make(chan error, 1)
+	go func() {
+		_, err := http.Get("http://" + l.Addr().String())
+		asked <- err
+	}()
+	if err := serveUntil(ctx, server, l); err != nil {
+		t.Error(err)
+	}
+	<-over
+	if err := <-asked; err == nil {
+		t.Error("the request was answered")
+	}
+}
+
 func TestListen(t *testing.T) {
 	taken, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -164,5 +190,20 @@ func TestEndings(t *testing.T) {
 		}
 	case <-time.After(10 * time.Second):
 		t.Error("a failed task went unnoticed")
+	}
+}
+
+func TestAFailureAtTheEndIsLogged(t *testing.T) {
+	var logged bytes.Buffer
+	d := newDaemon(newLogger(&logged, "error"))
+	d.background(t.Context(), "archive", func(ctx context.Context) error {
+		<-ctx.Done()
+		return os.ErrClosed
+	})
+	if err := d.stop(); err != nil {
+		t.Error(err)
+	}
+	if !strings.Contains(logged.String(), `"task":"archive"`) {
+		t.Errorf("nobody is told that a task failed: %s", &logged)
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -46,13 +47,18 @@ func (d *daemon) background(ctx context.Context, name string, task func(context.
 	go func() {
 		defer close(done)
 		err := task(ctx)
-		if ctx.Err() != nil && (err == nil || errors.Is(err, context.Canceled)) {
-			return
+		if ctx.Err() == nil {
+			if err == nil {
+				err = errors.New("nothing left to do")
+			}
+			select {
+			case d.failed <- fmt.Errorf("%s ended: %w", name, err):
+				return
+			default: // the daemon is ending for another reason already
+			}
 		}
-		select {
-		case d.failed <- fmt.Errorf("%s ended: %w", name, errors.Join(err, ctx.Err())):
-		default: // the daemon is ending for another reason already
-			d.logger.Error("background task ended", slog.String("task", name), slog.Any("err", err))
+		if err != nil && !errors.Is(err, context.Canceled) {
+			d.logger.Error("background task failed", slog.String("task", name), slog.Any("err", err))
 		}
 	}()
 	d.atEnd(name, func(stopping context.Context) error {
@@ -64,6 +70,24 @@ func (d *daemon) background(ctx context.Context, name string, task func(context.
 			return errors.New("did not end in time")
 		}
 	})
+}
+
+// serveUntil serves HTTP until ctx ends; requests under way then have a second to
+// finish.
+func serveUntil(ctx context.Context, server *http.Server, l net.Listener) error {
+	failed := make(chan error, 1)
+	go func() { failed <- server.Serve(l) }()
+	select {
+	case err := <-failed:
+		return err
+	case <-ctx.Done():
+	}
+	closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
+	defer cancel()
+	if err := server.Shutdown(closing); err != nil {
+		return server.Close()
+	}
+	return nil
 }
 
 // stop runs the endings, last born first.
