@@ -13,7 +13,8 @@
 //
 // What goes to a client waits in a bounded queue without a goroutine: the first
 // stanza starts one, which writes until nothing waits. So an idle session is
-// one goroutine blocked in a read, and a burst leaves in few writes. A client
+// one goroutine blocked in a read, and a burst leaves in few writes: between two
+// writes of events are some ms, while answers never wait. A client
 // that lets more than the limit wait (1 MiB, without what the kernel holds) is
 // told resource-constraint and cut off: events lost silently would be worse
 // than a connection lost audibly, and it may fetch the history when it returns.

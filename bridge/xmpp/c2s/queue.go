@@ -25,12 +25,19 @@ type queue struct {
 	waiting lanes
 	size    int
 
-	ending bool
-	final  *batch        // the last words, once ending
-	done   chan struct{} // once ending: closed when the last words are written, or cannot be
-	busy   bool          // somebody is emptying the queue
-	since  time.Time     // busy with one write since; zero when not
+	ending  bool
+	final   *batch        // the last words, once ending
+	done    chan struct{} // once ending: closed when the last words are written, or cannot be
+	busy    bool          // somebody is emptying the queue, or will
+	resting bool          // nobody is, until the pause behind the last events is over
+	since   time.Time     // busy with one write since; zero when not
+	told    time.Time     // when events were last written
 }
+
+// eventPause is the least time between two writes of events to one client. In a
+// burst the events of that time leave in one write, which costs what an event by
+// itself costs; a lone event leaves at once.
+const eventPause = 5 * time.Millisecond
 
 // lanes are batches by priority.
 type lanes [int(xmpp.Event) + 1]*batch
@@ -65,7 +72,7 @@ func (q *queue) add(p xmpp.Priority, stanza []byte) (empty bool, err error) {
 	}
 	b.add(stanza)
 	q.size += len(stanza)
-	return q.claim(), nil
+	return !(p == xmpp.Event && q.resting) && q.claim(), nil
 }
 
 // end makes final the last words: nothing is written after them. drop says that
@@ -92,11 +99,32 @@ func (q *queue) hold() bool {
 }
 
 func (q *queue) claim() bool {
-	if q.busy {
+	if q.busy && !q.resting {
 		return false
 	}
-	q.busy = true
+	q.busy, q.resting = true, false
 	return true
+}
+
+// rest puts off emptying a claimed queue in which only events wait, for the time
+// it returns: resume must be called then. 0 means that it cannot wait.
+func (q *queue) rest(now time.Time) time.Duration {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	left := q.told.Add(eventPause).Sub(now)
+	if left <= 0 || q.ending || q.waiting[xmpp.Result] != nil || q.waiting[xmpp.Presence] != nil {
+		return 0
+	}
+	q.resting = true
+	return left
+}
+
+// resume ends the rest, unless something urgent has. The caller has to empty the
+// queue when it reports true.
+func (q *queue) resume() bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.resting && q.claim()
 }
 
 // empty writes what waits to w until nothing does, and the last words when the
@@ -142,6 +170,9 @@ func (q *queue) take() (work lanes, final *batch, ok bool) {
 		return work, nil, false
 	}
 	q.since = time.Now()
+	if work[xmpp.Event] != nil {
+		q.told = q.since
+	}
 	return work, final, true
 }
 

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"pgregory.net/rapid"
@@ -174,5 +175,92 @@ func TestQueueKeepsOrder(t *testing.T) {
 				t.Fatalf("%d of %d arrived", seen[who], n)
 			}
 		}
+	})
+}
+
+// TestEventsRest: events right behind events wait for more of them, until
+// something comes that somebody waits for.
+func TestEventsRest(t *testing.T) {
+	told := func(t *testing.T) (*queue, *recorder) {
+		q, w := newQueue(1000), new(recorder)
+		if empty, _ := q.add(xmpp.Event, []byte("e1")); !empty || q.rest(time.Now()) != 0 {
+			t.Fatal("the first event has to wait")
+		}
+		q.empty(w)
+		if empty, _ := q.add(xmpp.Event, []byte("e2")); !empty {
+			t.Fatal("nobody is told to empty the queue")
+		}
+		if wait := q.rest(q.told.Add(time.Millisecond)); wait != eventPause-time.Millisecond {
+			t.Fatalf("the rest is %v", wait)
+		}
+		if empty, _ := q.add(xmpp.Event, []byte("e3")); empty {
+			t.Fatal("a resting queue is to be emptied")
+		}
+		return q, w
+	}
+	q, w := told(t)
+	if !q.resume() || q.resume() {
+		t.Error("a rest ends once")
+	}
+	q.empty(w)
+	if got := strings.Join(w.written, " "); got != "e1 e2 e3" || w.batches != 2 {
+		t.Errorf("%d batches: %s", w.batches, got)
+	}
+
+	q, w = told(t)
+	if empty, _ := q.add(xmpp.Result, []byte("r")); !empty {
+		t.Error("an answer waits")
+	}
+	if q.rest(q.told) != 0 {
+		t.Error("a queue with an answer rests")
+	}
+	if q.resume() {
+		t.Error("the rest is over")
+	}
+	q.empty(w)
+	if got := strings.Join(w.written, " "); got != "e1 r e2 e3" {
+		t.Errorf("written: %s", got)
+	}
+
+	q, w = told(t)
+	if empty, _ := q.end(last("bye"), false); !empty {
+		t.Error("the end waits")
+	}
+	q.empty(w)
+	if got := strings.Join(w.written, " "); got != "e1 e2 e3" || w.last != "bye" {
+		t.Errorf("written: %s, last %s", got, w.last)
+	}
+	if q.rest(q.told) != 0 || q.resume() {
+		t.Error("an ended queue rests")
+	}
+}
+
+// TestABurstLeavesInFewWrites: a lone event leaves at once, and those behind it
+// together.
+func TestABurstLeavesInFewWrites(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHouse(t, nil)
+		c := h.pipe(t).login("alice", "pencil").bind("desk")
+		session := h.router.session("alice@" + domain + "/desk")
+		begin := time.Now()
+		for i := range 50 {
+			if err := session.Send(xmpp.Event, fmt.Appendf(nil, "<message id='%d'/>", i)); err != nil {
+				t.Fatal(err)
+			}
+			synctest.Wait()
+			if i == 0 {
+				c.expect("<message id='0'/>")
+				if time.Since(begin) != 0 {
+					t.Error("the first event waited")
+				}
+			}
+		}
+		for i := 1; i < 50; i++ {
+			c.expect(fmt.Sprintf("<message id='%d'/>", i))
+		}
+		if waited := time.Since(begin); waited != eventPause {
+			t.Errorf("the others came after %v", waited)
+		}
+		h.quit(t)
 	})
 }

@@ -50,7 +50,7 @@ func (s *session) Send(p xmpp.Priority, stanza []byte) error {
 	s.trace("sent", stanza)
 	empty, err := s.out.add(p, stanza)
 	if empty {
-		go s.out.empty(s.currentWire())
+		s.emptySoon(p)
 	}
 	if errors.Is(err, errSlow) {
 		s.end(refuse("resource-constraint", "you read too slowly"), true) // RFC 6120 §4.9.3.17
@@ -59,6 +59,21 @@ func (s *session) Send(p xmpp.Priority, stanza []byte) error {
 		return fmt.Errorf("send to %s: %w", s.jid, err)
 	}
 	return nil
+}
+
+// emptySoon has the queue emptied, now or when events may leave again.
+func (s *session) emptySoon(p xmpp.Priority) {
+	if p == xmpp.Event {
+		if pause := s.out.rest(time.Now()); pause > 0 {
+			time.AfterFunc(pause, func() {
+				if s.out.resume() {
+					s.out.empty(s.currentWire())
+				}
+			})
+			return
+		}
+	}
+	go s.out.empty(s.currentWire())
 }
 
 // Close ends the stream with a stream error, behind what waits already.
