@@ -108,6 +108,17 @@ func TestAuthors(t *testing.T) {
 	}
 }
 
+// A feed that stands for the author it does not name is not named twice.
+func TestSource(t *testing.T) {
+	h := newHouse(t)
+	for author, want := range map[string]string{"Gerda": "A Blog", "A Blog": ""} {
+		payload := entry(1, "x", "<author><name>"+author+"</name></author><source><title>A Blog</title></source>")
+		if shown, ok := h.site.show(bridge.Item{Publisher: "localhost", Payload: []byte(payload)}); !ok || shown.Source.Text != want {
+			t.Errorf("a post by %s is from %q, want %q", author, shown.Source.Text, want)
+		}
+	}
+}
+
 func TestDates(t *testing.T) {
 	h := newHouse(t)
 	created := bridge.Item{Publisher: "localhost"}

@@ -72,7 +72,7 @@ func (s *site) show(item bridge.Item) (post, bool) {
 		Page: noticePath(item), Original: webLink(microblog.Permalink(entry)),
 	}
 	shown.Title, shown.HTML = s.text(entry)
-	if entry.Source != nil {
+	if entry.Source != nil && entry.Source.Title != shown.Author.Text {
 		shown.Source = away(or(entry.Source.Title, entry.Source.Link), entry.Source.Link)
 	}
 	for _, c := range entry.Categories[:min(len(entry.Categories), maxMarks)] {
