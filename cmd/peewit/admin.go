@@ -43,7 +43,7 @@ func endpoint[In, Row any](logger *slog.Logger, fn func(context.Context, In) ([]
 		if err == nil {
 			rows, err = fn(r.Context(), in)
 		}
-		logger.Info("admin command", slog.String("command", r.URL.Path[1:]), slog.Any("err", err))
+		logCommand(logger, r.URL.Path[1:], err)
 		out := json.NewEncoder(w)
 		if err != nil {
 			// The operator is no stranger: the whole error is told.
@@ -57,6 +57,14 @@ func endpoint[In, Row any](logger *slog.Logger, fn func(context.Context, In) ([]
 			}
 		}
 	})
+}
+
+// logCommand notes an admin command, and why it was refused.
+func logCommand(logger *slog.Logger, command string, err error) {
+	if err != nil {
+		logger = logger.With(slog.Any("err", err))
+	}
+	logger.Info("admin command", slog.String("command", command))
 }
 
 // listenAdmin opens the admin socket, in place of one that a crash left. The
@@ -133,7 +141,7 @@ func request(ctx context.Context, c *cli, command string, in any) (io.ReadCloser
 	}
 	resp, err := adminClient(cfg.Data).Do(req)
 	if errors.Is(err, os.ErrNotExist) || errors.Is(err, syscall.ECONNREFUSED) {
-		return nil, fmt.Errorf("no peewit is running on %s; start it with: peewit --data %s", cfg.Data, cfg.Data)
+		return nil, fmt.Errorf("no peewit is running on %s; start it with: %s", cfg.Data, typed(cfg, ""))
 	}
 	if err != nil {
 		return nil, fmt.Errorf("ask the running peewit: %w", err)
@@ -151,6 +159,11 @@ func request(ctx context.Context, c *cli, command string, in any) (io.ReadCloser
 
 // askAndPrint runs an admin command and prints its rows.
 func askAndPrint[Row fmt.Stringer](ctx context.Context, con *console, c *cli, command string, in any) error {
+	return ask(ctx, c, command, in, func(row Row) error { return print(con, []Row{row}) })
+}
+
+// ask runs an admin command and calls each with its rows, as they come.
+func ask[Row any](ctx context.Context, c *cli, command string, in any, each func(Row) error) error {
 	body, err := request(ctx, c, command, in)
 	if err != nil {
 		return err
@@ -164,7 +177,7 @@ func askAndPrint[Row fmt.Stringer](ctx context.Context, con *console, c *cli, co
 		} else if err != nil {
 			return fmt.Errorf("read the answer: %w", err)
 		}
-		if err := print(con, []Row{row}); err != nil {
+		if err := each(row); err != nil {
 			return err
 		}
 	}

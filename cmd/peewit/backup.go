@@ -58,7 +58,7 @@ func (l *logRestoreCmd) Run(ctx context.Context, con *console, c *cli) error {
 	if err := dataDir(cfg); err != nil {
 		return err
 	}
-	if err := eventlog.Restore(ctx, logOptions(cfg, newLogger(con.err, "warn")), in); err != nil {
+	if err := eventlog.Restore(ctx, logOptions(cfg, newLogger(con.err, "error")), in); err != nil {
 		return err
 	}
 	return print(con, []doneRow{{"log restored into " + cfg.Data + "; the read models are rebuilt at the next start"}})

@@ -150,7 +150,7 @@ func (trackAddCmd) Help() string    { return "Example:\n\n  peewit track add ali
 func (trackListCmd) Help() string   { return "Example:\n\n  peewit track list alice" }
 func (trackRemoveCmd) Help() string { return "Example:\n\n  peewit track remove 3f2a9c1e" }
 func (searchCmd) Help() string {
-	return "Example:\n\n  peewit search '\"release candidate\" -from:bot'"
+	return "A query that begins with a minus stands behind --.\n\nExample:\n\n  peewit search '\"release candidate\" -from:bot'"
 }
 func (statusCmd) Help() string    { return "Example:\n\n  peewit status" }
 func (logBackupCmd) Help() string { return "Example:\n\n  peewit log backup peewit.backup" }
@@ -190,7 +190,7 @@ func dispatch(ctx context.Context, args []string, con *console) error {
 		return nil
 	}
 	if err != nil {
-		return fmt.Errorf("%w; see peewit --help", err)
+		return fmt.Errorf("%w; see %s --help", err, commandOf(err))
 	}
 	con.json = c.JSON
 	return command.Run()
@@ -208,6 +208,9 @@ func (configPrintCmd) Run(con *console) error {
 func (configCheckCmd) Run(con *console, c *cli) error {
 	cfg, err := loadConfig(c.Config, c.Data)
 	if err != nil {
+		return err
+	}
+	if _, err := cfg.certificate(); err != nil {
 		return err
 	}
 	from := cfg.path
@@ -304,7 +307,16 @@ func (t *trackRemoveCmd) Run(ctx context.Context, con *console, c *cli) error {
 }
 
 func (s *searchCmd) Run(ctx context.Context, con *console, c *cli) error {
-	return askAndPrint[hitRow](ctx, con, c, "search", searchFor{Query: strings.Join(s.Query, " "), Max: s.Max})
+	found := 0
+	err := ask(ctx, c, "search", searchFor{Query: strings.Join(s.Query, " "), Max: s.Max}, func(row hitRow) error {
+		found++
+		return print(con, []hitRow{row})
+	})
+	if err != nil || found > 0 || con.json {
+		return err
+	}
+	_, err = fmt.Fprintln(con.out, "nothing found")
+	return err
 }
 
 func (statusCmd) Run(ctx context.Context, con *console, c *cli) error {

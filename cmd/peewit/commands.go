@@ -139,8 +139,8 @@ func (c *commands) planetShow(ctx context.Context, in named) ([]sourceRow, error
 		return nil, err
 	}
 	var rows []sourceRow
-	for _, row := range all {
-		for _, id := range planet.Sources {
+	for _, id := range planet.Sources {
+		for _, row := range all {
 			if row.ID == id {
 				rows = append(rows, row)
 			}
@@ -221,8 +221,6 @@ func (c *commands) search(ctx context.Context, in searchFor) ([]hitRow, error) {
 		rows = append(rows, hitRow{Note: "the index is being rebuilt: older posts may be missing"})
 	case !result.Complete:
 		rows = append(rows, hitRow{Note: "the index is behind: the newest posts may be missing"})
-	case len(rows) == 0:
-		rows = append(rows, hitRow{Note: "nothing found"})
 	}
 	return rows, nil
 }
@@ -250,7 +248,7 @@ func (c *commands) hitRow(hit index.Hit) hitRow {
 // without its end, which restore notices.
 func (c *commands) logBackup(w http.ResponseWriter, r *http.Request) {
 	err := c.svc.Log().Backup(r.Context(), w)
-	c.logger.Info("admin command", slog.String("command", "log/backup"), slog.Any("err", err))
+	logCommand(c.logger, "log/backup", err)
 	if err != nil {
 		panic(http.ErrAbortHandler) // the documented way to break an answer off
 	}

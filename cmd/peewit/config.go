@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -31,8 +32,9 @@ type Config struct {
 	Fetch    FetchConfig    `toml:"fetch"`
 	OMB      OMBConfig      `toml:"omb"`
 
-	path string          // the file it came from, "" = defaults
-	set  map[string]bool // keys that the file or a flag sets
+	path  string          // the file it came from, "" = defaults
+	set   map[string]bool // keys that the file sets
+	flags string          // the flags that lead to it, as they are typed
 }
 
 // HTTPConfig is the public HTTP side: pages, feeds, WebSocket.
@@ -105,6 +107,7 @@ func defaultConfig() *Config {
 // empty, replaces the data directory. The result is checked.
 func loadConfig(path, data string) (*Config, error) {
 	c := defaultConfig()
+	c.flags = flags(path, data)
 	named := path != ""
 	if !named {
 		path = "peewit.toml"
@@ -144,6 +147,9 @@ func (c *Config) parse(text []byte) error {
 		first := strict.Errors[0]
 		line, _ := first.Position()
 		return fmt.Errorf("line %d: unknown key %q; see peewit config print", line, strings.Join(first.Key(), "."))
+	case errors.As(err, &syntax) && len(syntax.Key()) > 0 && strings.Contains(syntax.Error(), "cannot decode"):
+		line, _ := syntax.Position()
+		return fmt.Errorf("line %d: %s has the wrong type; see peewit config print", line, strings.Join(syntax.Key(), "."))
 	case errors.As(err, &syntax):
 		line, column := syntax.Position()
 		return fmt.Errorf("line %d, column %d: %s", line, column, strings.TrimPrefix(syntax.Error(), "toml: "))
@@ -190,8 +196,12 @@ func (c *Config) check() error {
 		if addr == "" && key != "http.listen" {
 			continue
 		}
-		if _, _, err := net.SplitHostPort(addr); err != nil {
+		_, port, err := net.SplitHostPort(addr)
+		if err != nil {
 			return fmt.Errorf("%s: %q is not host:port", key, addr)
+		}
+		if _, err := net.LookupPort("tcp", port); err != nil {
+			return fmt.Errorf("%s: there is no port %q", key, port)
 		}
 	}
 	if err := c.checkBaseURL(); err != nil {
@@ -288,6 +298,18 @@ func (c *Config) privateNetworks() ([]netip.Prefix, error) {
 		networks = append(networks, network.Masked())
 	}
 	return networks, nil
+}
+
+// certificate is the operator's own certificate, nil when there is none.
+func (c *Config) certificate() (*tls.Certificate, error) {
+	if c.XMPP.TLSCert == "" {
+		return nil, nil
+	}
+	certificate, err := tls.LoadX509KeyPair(c.XMPP.TLSCert, c.XMPP.TLSKey)
+	if err != nil {
+		return nil, fmt.Errorf("xmpp.tls_cert: %w", err)
+	}
+	return &certificate, nil
 }
 
 func (c *Config) onLoopback() bool {

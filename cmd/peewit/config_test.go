@@ -44,7 +44,7 @@ func load(t *testing.T, text string) (*Config, error) {
 	if err != nil {
 		return nil, err
 	}
-	c.path = ""
+	c.path, c.flags = "", ""
 	return c, nil
 }
 
@@ -77,6 +77,9 @@ func TestConfigRefuses(t *testing.T) {
 		{"data = \"\"", "data:"},
 		{"[http]\nlisten = \"8080\"", "http.listen: \"8080\" is not host:port"},
 		{"[http]\nlisten = \"\"", "http.listen:"},
+		{"[http]\nlisten = \"127.0.0.1:99999\"", `http.listen: there is no port "99999"`},
+		{"[http]\nlisten = 8080", "line 2: http.listen has the wrong type"},
+		{"[fetch]\nallow_private = \"127.0.0.0/8\"", "line 2: fetch.allow_private has the wrong type"},
 		{"[http]\nlisten = \"0.0.0.0:8080\"", "base_url: must be set"},
 		{"base_url = \"ftp://example.org/\"", "base_url:"},
 		{"base_url = \"https://example.org/?x\"", "base_url:"},

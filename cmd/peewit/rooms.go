@@ -135,7 +135,12 @@ func (h *house) openXMPP(context.Context) error {
 }
 
 func (h *house) openClients(domain bridge.JID) error {
-	certificate, err := h.certificate(domain)
+	certificate, err := h.cfg.certificate()
+	if err == nil && certificate == nil {
+		var made tls.Certificate
+		made, err = c2s.Certificate(h.cfg.Data, domain)
+		certificate = &made
+	}
 	if err != nil {
 		return err
 	}
@@ -145,23 +150,12 @@ func (h *house) openClients(domain bridge.JID) error {
 	}
 	h.c2s = c2s.New(c2s.Options{
 		Domain: domain, Accounts: h.svc.Accounts, Router: h.router, Secret: secret,
-		TLS:       &tls.Config{Certificates: []tls.Certificate{certificate}, MinVersion: tls.VersionTLS12},
+		TLS:       &tls.Config{Certificates: []tls.Certificate{*certificate}, MinVersion: tls.VersionTLS12},
 		Anonymous: h.cfg.XMPP.Anonymous,
 		Origins:   []string{strings.TrimSuffix(h.cfg.BaseURL, "/")},
 		Logger:    h.logger,
 	})
 	return nil
-}
-
-func (h *house) certificate(domain bridge.JID) (tls.Certificate, error) {
-	if h.cfg.XMPP.TLSCert == "" {
-		return c2s.Certificate(h.cfg.Data, domain)
-	}
-	certificate, err := tls.LoadX509KeyPair(h.cfg.XMPP.TLSCert, h.cfg.XMPP.TLSKey)
-	if err != nil {
-		return certificate, fmt.Errorf("xmpp.tls_cert: %w", err)
-	}
-	return certificate, nil
 }
 
 // newLink makes the i-th component link. The first one also carries what is for

@@ -72,7 +72,7 @@ type inviteRow struct {
 }
 
 func (r inviteRow) String() string {
-	return fmt.Sprintf("%s (for one registration, until %s)", r.Token, r.Expires.Local().Format(time.DateTime))
+	return fmt.Sprintf("%s (the key for one registration, until %s)", r.Token, r.Expires.Local().Format(time.DateTime))
 }
 
 // doneRow says what has been done where there is nothing else to show.
@@ -109,11 +109,11 @@ type planetRow struct {
 }
 
 func (r planetRow) String() string {
-	title := r.Title
-	if title == "" {
-		title = r.Name
+	name := r.Name
+	if r.Title != "" {
+		name += fmt.Sprintf(" %q", r.Title)
 	}
-	return fmt.Sprintf("%s: %d %s, %d %s\n  %s\n  %s\n  %s", title,
+	return fmt.Sprintf("%s: %d %s, %d %s\n  %s\n  %s\n  %s", name,
 		r.Sources, plural(r.Sources, "source"), r.Items, plural(r.Items, "post"), r.Node, r.Page, r.Feed)
 }
 
@@ -143,14 +143,14 @@ func (r sourceRow) String() string {
 	s += fmt.Sprintf(": %d %s", r.Entries, plural(r.Entries, "post"))
 	switch {
 	case r.Error != "":
-		s += ", failing: " + r.Error
+		s += ", failing: " + strings.TrimSuffix(r.Error, ".")
 	case r.Success.IsZero():
 		s += ", not fetched yet"
 	default:
 		s += ", good " + ago(r.Success)
 	}
 	if !r.Next.IsZero() {
-		s += ", next " + in(r.Next)
+		s += "; next " + in(r.Next)
 	}
 	return s
 }

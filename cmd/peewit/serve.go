@@ -92,7 +92,7 @@ func serve(ctx context.Context, cfg *Config, out io.Writer, logger *slog.Logger)
 	err := h.build(ctx)
 	if err == nil {
 		close(h.serving)
-		h.welcome(out)
+		h.welcome(out, len(h.svc.Accounts.List()) == 0)
 		select {
 		case <-ctx.Done():
 		case err = <-h.failed:
@@ -115,8 +115,8 @@ func (h *house) build(ctx context.Context) error {
 	return nil
 }
 
-// welcome says what runs where and what to try next.
-func (h *house) welcome(out io.Writer) {
+// welcome says what runs where and, to who is new, what to try next.
+func (h *house) welcome(out io.Writer, isNew bool) {
 	line := func(what, text string, args ...any) {
 		fmt.Fprintf(out, "  %-10s %s\n", what, fmt.Sprintf(text, args...))
 	}
@@ -129,16 +129,26 @@ func (h *house) welcome(out io.Writer) {
 		line("XMPP", "component of %s at %s", strings.Join(c.Hosts, ", "), c.Address)
 	}
 	line("WebSocket", "ws%sxmpp-websocket", strings.TrimPrefix(h.cfg.BaseURL, "http"))
-	line("web", "%s%s", h.cfg.BaseURL, moved(h.cfg.HTTP.Listen, h.web))
+	if h.cfg.isSet("base_url") {
+		line("web", "%s, served at http://%s/%s", h.cfg.BaseURL, h.web.Addr(), moved(h.cfg.HTTP.Listen, h.web))
+	} else {
+		line("web", "%s%s", h.cfg.BaseURL, moved(h.cfg.HTTP.Listen, h.web))
+	}
 	if h.operator != nil {
 		line("operator", "http://%s/metrics%s", h.operator.Addr(), moved(h.cfg.Admin.Listen, h.operator))
 	}
-	line("accounts", "registration is %s", h.cfg.Accounts.Registration)
+	line("accounts", "registration is %s", map[string]string{"open": "open", "invite": "by invitation", "closed": "closed"}[h.cfg.Accounts.Registration])
 	if len(h.cfg.XMPP.Component) == 0 {
 		line("network", "only accounts of %s; link it to Prosody or ejabberd to reach others", h.cfg.Domain)
 	}
-	if len(h.svc.Accounts.List()) == 0 {
-		fmt.Fprintf(out, "Try next, in another terminal:\n  echo secret | peewit account add alice --password-stdin\n")
+	if !isNew {
+		return
+	}
+	fmt.Fprintf(out, "Try next, in another terminal:\n")
+	if links := h.cfg.XMPP.Component; h.clients == nil && len(links) > 0 { // people log in where they are at home
+		fmt.Fprintf(out, "  %s\n", typed(h.cfg, "account add alice --jid alice@"+links[0].Hosts[0]))
+	} else {
+		fmt.Fprintf(out, "  echo secret | %s\n", typed(h.cfg, "account add alice --password-stdin"))
 	}
 }
 

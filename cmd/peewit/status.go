@@ -104,13 +104,13 @@ func (h *house) report(ctx context.Context) (statusRow, error) {
 	}
 	behind("archive", h.svc.Archive().Position().Seq, "")
 	found := h.index.Status()
-	note := fmt.Sprintf("%d posts", found.Docs)
+	note := fmt.Sprintf("%d %s", found.Docs, plural(int(found.Docs), "post"))
 	if found.Rebuilding {
 		note += ", being rebuilt"
 	}
 	behind("index", found.Position.Seq, note)
 	tracked := h.track.Status()
-	behind("track", tracked.Seq, fmt.Sprintf("%d standing queries", tracked.Queries))
+	behind("track", tracked.Seq, fmt.Sprintf("%d %s", tracked.Queries, plural(tracked.Queries, "track")))
 	behind("outbox", h.outbox.Seq(), "")
 	for _, link := range h.links {
 		status := link.Status()
