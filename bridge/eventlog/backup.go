@@ -270,6 +270,9 @@ func (b *restorer) advance() (err error) {
 	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
 		return errors.New("backup is cut short")
 	}
+	if errors.Is(err, tar.ErrHeader) {
+		return errors.New("not a backup of a log")
+	}
 	return err
 }
 
@@ -312,8 +315,10 @@ func (b *restorer) stream(ctx context.Context, config jetstream.StreamConfig) er
 		return begin.Error
 	}
 	if err := b.pieces(ctx, config.Name, begin.Subject); err != nil {
-		// The server would wait for more; ended too early it gives up at once.
-		return errors.Join(err, b.send(ctx, begin.Subject, nil))
+		// The server would wait for more; ended too early it gives up at once, and
+		// says no more than that.
+		_ = b.send(ctx, begin.Subject, nil)
+		return err
 	}
 	return b.send(ctx, begin.Subject, nil)
 }

@@ -210,6 +210,8 @@ func TestDamagedBackupLeavesNothing(t *testing.T) {
 			dir := t.TempDir()
 			if err := Restore(t.Context(), Options{Dir: dir, room: plenty, patience: patient}, bytes.NewReader(data)); err == nil {
 				t.Error("restored without an error")
+			} else if text := err.Error(); !strings.HasPrefix(text, "restore log: ") || strings.Contains(text, "\n") {
+				t.Errorf("not one line: %s", text)
 			}
 			for _, left := range []string{"log", "restoring"} {
 				if _, err := os.Stat(filepath.Join(dir, left)); !errors.Is(err, os.ErrNotExist) {
