@@ -97,6 +97,9 @@ func (a *Accounts) create(ctx context.Context, nick string, o AccountOptions, ad
 			return nil, taken(nick)
 		}
 		for _, owner := range o.Owners {
+			if owner.Domain() == a.opts.Domain { // whoever took that nickname would own this account as well
+				return nil, bridge.Refuse(bridge.NotAcceptable, "%s is an address of ours; owners are elsewhere", owner)
+			}
 			if other, known := a.reg.AccountOf(owner); known {
 				return nil, bridge.Refuse(bridge.Conflict, "%s owns the account %s already", owner, other.Nick)
 			}

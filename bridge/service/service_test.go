@@ -171,6 +171,8 @@ func TestOwnersElsewhere(t *testing.T) {
 	refused(t, err, bridge.Forbidden)
 	_, err = s.Accounts.Create(t.Context(), "alice2", AccountOptions{Owners: []bridge.JID{owner}})
 	refused(t, err, bridge.Conflict)
+	_, err = s.Accounts.Create(t.Context(), "alice2", AccountOptions{Owners: []bridge.JID{"nobodyyet@localhost"}})
+	refused(t, err, bridge.NotAcceptable)
 	if _, err := s.Nodes.Create(t.Context(), owner, bridge.Addr{Service: "localhost", Name: "club"}, nil); err != nil {
 		t.Errorf("an owner elsewhere creates a node: %v", err)
 	}
