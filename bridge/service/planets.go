@@ -154,7 +154,7 @@ func (p *Planets) Sources(planet bridge.Planet) []bridge.Source {
 // checkPlanetName refuses names that clients decode differently from each other
 // or that are ours.
 func checkPlanetName(name string) error {
-	if name == "" || len(name) > 200 || !utf8.ValidString(name) || strings.ContainsAny(name, "/%#?;&+ \t\n\r") {
+	if strings.Trim(name, ".") == "" || len(name) > 200 || !utf8.ValidString(name) || strings.ContainsAny(name, "/%#?;&+ \t\n\r") {
 		return bridge.Refuse(bridge.NotAcceptable, "a planet's name has 1 to 200 bytes and none of / %% # ? ; & + or spaces")
 	}
 	if reservedNode(name) {
