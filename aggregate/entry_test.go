@@ -126,21 +126,21 @@ func TestOldestFirst(t *testing.T) {
 
 func TestExplain(t *testing.T) {
 	for want, err := range map[string]error{
-		"There is nothing at this address (Not Found).":                                               &fetch.StatusError{Status: 404},
-		"The feed is gone for good, says the server.":                                                 &fetch.StatusError{Status: 410},
-		"The server asks us to come back later (Too Many Requests).":                                  &fetch.StatusError{Status: 429},
-		"The server does not let us in (Forbidden).":                                                  &fetch.StatusError{Status: 403},
-		"The feed cannot be fetched: the server answers 500 Internal Server Error.":                   &fetch.StatusError{Status: 500},
-		"What is at this address is not a feed.":                                                      feed.ErrNotFeed,
-		"The document is too large.":                                                                  fetch.ErrTooLarge,
-		"The server redirects in circles, or too often.":                                              fetch.ErrRedirects,
-		"The address is not an http or https URL, or leads to one that is not.":                       fetch.ErrURL,
-		"The address is not a public one; allow its network with fetch.allow_private if it is yours.": fetch.ErrPrivate,
-		"The host name x.example cannot be resolved.":                                                 &net.DNSError{Name: "x.example", Err: "no such host"},
-		"The server refuses the connection.":                                                          &net.OpError{Op: "dial", Err: os.NewSyscallError("connect", syscall.ECONNREFUSED)},
-		"The server does not answer in time.":                                                         context.DeadlineExceeded,
-		"The entries could not be stored here: resource-constraint: full":                             bridge.Refuse(bridge.ResourceConstraint, "full"),
-		"The feed cannot be fetched: get: odd":                                                        errors.New("odd"),
+		"there is nothing at this address (Not Found)":                                               &fetch.StatusError{Status: 404},
+		"the feed is gone for good, says the server":                                                 &fetch.StatusError{Status: 410},
+		"the server asks us to come back later (Too Many Requests)":                                  &fetch.StatusError{Status: 429},
+		"the server does not let us in (Forbidden)":                                                  &fetch.StatusError{Status: 403},
+		"the feed cannot be fetched: the server answers 500 Internal Server Error":                   &fetch.StatusError{Status: 500},
+		"what is at this address is not a feed":                                                      feed.ErrNotFeed,
+		"the document is too large":                                                                  fetch.ErrTooLarge,
+		"the server redirects in circles, or too often":                                              fetch.ErrRedirects,
+		"the address is not an http or https URL, or leads to one that is not":                       fetch.ErrURL,
+		"the address is not a public one; allow its network with fetch.allow_private if it is yours": fetch.ErrPrivate,
+		"the host name x.example cannot be resolved":                                                 &net.DNSError{Name: "x.example", Err: "no such host"},
+		"the server refuses the connection":                                                          &net.OpError{Op: "dial", Err: os.NewSyscallError("connect", syscall.ECONNREFUSED)},
+		"the server does not answer in time":                                                         context.DeadlineExceeded,
+		"the entries could not be stored here: resource-constraint: full":                            bridge.Refuse(bridge.ResourceConstraint, "full"),
+		"the feed cannot be fetched: get: odd":                                                       errors.New("odd"),
 	} {
 		if got := explain(fmt.Errorf("get: %w", err)); got != want {
 			t.Errorf("%v: %q, want %q", err, got, want)

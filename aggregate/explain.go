@@ -13,7 +13,7 @@ import (
 	"peewit/bridge/fetch"
 )
 
-// explain is what went wrong with a source, in a sentence for the operator.
+// explain is what went wrong with a source, for the operator.
 func explain(err error) string {
 	var (
 		status      *fetch.StatusError
@@ -26,39 +26,39 @@ func explain(err error) string {
 	case errors.As(err, &status):
 		return explainStatus(status)
 	case errors.Is(err, feed.ErrNotFeed):
-		return "What is at this address is not a feed."
+		return "what is at this address is not a feed"
 	case errors.Is(err, fetch.ErrURL):
-		return "The address is not an http or https URL, or leads to one that is not."
+		return "the address is not an http or https URL, or leads to one that is not"
 	case errors.Is(err, fetch.ErrPrivate):
-		return "The address is not a public one; allow its network with fetch.allow_private if it is yours."
+		return "the address is not a public one; allow its network with fetch.allow_private if it is yours"
 	case errors.Is(err, fetch.ErrTooLarge):
-		return "The document is too large."
+		return "the document is too large"
 	case errors.Is(err, fetch.ErrRedirects):
-		return "The server redirects in circles, or too often."
+		return "the server redirects in circles, or too often"
 	case errors.As(err, &refusal):
-		return "The entries could not be stored here: " + refusal.Error()
+		return "the entries could not be stored here: " + refusal.Error()
 	case errors.As(err, &name):
-		return "The host name " + name.Name + " cannot be resolved."
+		return "the host name " + name.Name + " cannot be resolved"
 	case errors.As(err, &certificate):
-		return "The server's certificate is not valid: " + certificate.Err.Error()
+		return "the server's certificate is not valid: " + certificate.Err.Error()
 	case errors.Is(err, syscall.ECONNREFUSED):
-		return "The server refuses the connection."
+		return "the server refuses the connection"
 	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &network) && network.Timeout():
-		return "The server does not answer in time."
+		return "the server does not answer in time"
 	}
-	return "The feed cannot be fetched: " + err.Error()
+	return "the feed cannot be fetched: " + err.Error()
 }
 
 func explainStatus(e *fetch.StatusError) string {
 	switch e.Status {
 	case http.StatusUnauthorized, http.StatusForbidden:
-		return "The server does not let us in (" + http.StatusText(e.Status) + ")."
+		return "the server does not let us in (" + http.StatusText(e.Status) + ")"
 	case http.StatusNotFound:
-		return "There is nothing at this address (Not Found)."
+		return "there is nothing at this address (Not Found)"
 	case http.StatusGone:
-		return "The feed is gone for good, says the server."
+		return "the feed is gone for good, says the server"
 	case http.StatusTooManyRequests, http.StatusServiceUnavailable:
-		return "The server asks us to come back later (" + http.StatusText(e.Status) + ")."
+		return "the server asks us to come back later (" + http.StatusText(e.Status) + ")"
 	}
-	return "The feed cannot be fetched: " + e.Error() + "."
+	return "the feed cannot be fetched: " + e.Error()
 }

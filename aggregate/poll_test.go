@@ -206,7 +206,7 @@ func TestFailuresBackOffAndNeverEnd(t *testing.T) {
 			t.Errorf("asked %d times in 30 days", len(times))
 		}
 		health, _ := a.Health(t.Context())
-		if got := health[0]; got.Failures != len(times) || got.Error != "The feed cannot be fetched: no route" || !got.Success.IsZero() {
+		if got := health[0]; got.Failures != len(times) || got.Error != "the feed cannot be fetched: no route" || !got.Success.IsZero() {
 			t.Errorf("%+v", got)
 		}
 		w.serve(rss("1 one"))

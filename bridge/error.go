@@ -39,7 +39,7 @@ type Error struct {
 	Reason string
 	// Feature is the feature named beside the reason "unsupported" (XEP-0060 §12.22).
 	Feature string
-	Text    string // one sentence for the stranger
+	Text    string // for the stranger: one sentence, lower case, no full stop
 	Err     error  // the cause, for the log; may be nil
 }
 
@@ -76,7 +76,7 @@ func AsError(err error) *Error {
 	if errors.As(err, &e) {
 		return e
 	}
-	return &Error{Condition: InternalError, Text: "Something went wrong here; try again later.", Err: err}
+	return &Error{Condition: InternalError, Text: "something went wrong here; try again later", Err: err}
 }
 
 // Is reports whether err is a refusal with this condition.

@@ -35,7 +35,7 @@ func (l *Log) Submit(drafts ...bridge.Draft) (wait func(context.Context) ([]brid
 		return func(context.Context) ([]bridge.Ack, error) { return nil, nil }, nil
 	}
 	if len(drafts) > maxBatch {
-		return nil, bridge.Refuse(bridge.PolicyViolation, "That changes more than %d things at once.", maxBatch)
+		return nil, bridge.Refuse(bridge.PolicyViolation, "this changes more than %d things at once", maxBatch)
 	}
 	if err := l.Writable(); err != nil {
 		return nil, err
@@ -157,7 +157,7 @@ func encode(d *bridge.Draft) (*nats.Msg, error) {
 	record := d.Record
 	data, err := record.Encode()
 	if err != nil {
-		return nil, &bridge.Error{Condition: bridge.InternalError, Text: "It could not be stored; try again later.", Err: err}
+		return nil, &bridge.Error{Condition: bridge.InternalError, Text: "it could not be stored; try again later", Err: err}
 	}
 	if len(data) > maxRecord {
 		return nil, tooBig(fmt.Errorf("a %s record of %d bytes", record.Kind(), len(data)))

@@ -37,7 +37,7 @@ func (l *Log) Writable() error {
 	}
 	free, want, err := l.server.room(l.server.dir)
 	if err != nil {
-		return &bridge.Error{Condition: bridge.InternalError, Text: "Nothing can be stored here now; try again later.", Err: err}
+		return &bridge.Error{Condition: bridge.InternalError, Text: "nothing can be stored here now; try again later", Err: err}
 	}
 	full := free < want
 	if l.full.Swap(full) != full {

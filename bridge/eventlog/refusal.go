@@ -43,7 +43,7 @@ func refusal(operation string, err error) error {
 	err = fmt.Errorf("%s: %w", operation, err)
 	switch apiCode(err) {
 	case jetstream.JSErrCodeStreamWrongLastSequence, jetstream.JSErrCodeStreamWrongLastSequenceConstant, codeRepeatRunning:
-		return &bridge.Error{Condition: bridge.Conflict, Text: "It was changed meanwhile; try again.", Err: err}
+		return &bridge.Error{Condition: bridge.Conflict, Text: "it was changed meanwhile; try again", Err: err}
 	case codeAccountFull, codeServerFull, codeStorageFull:
 		return diskFull(err)
 	case codeStoreFailed:
@@ -58,17 +58,17 @@ func refusal(operation string, err error) error {
 		}
 		return unavailable(err)
 	}
-	return &bridge.Error{Condition: bridge.InternalError, Text: "It could not be stored; try again later.", Err: err}
+	return &bridge.Error{Condition: bridge.InternalError, Text: "it could not be stored; try again later", Err: err}
 }
 
 func unavailable(err error) *bridge.Error {
-	return &bridge.Error{Condition: bridge.ServiceUnavailable, Text: "The log does not answer; try again later.", Err: err}
+	return &bridge.Error{Condition: bridge.ServiceUnavailable, Text: "the log does not answer; try again later", Err: err}
 }
 
 func diskFull(err error) *bridge.Error {
-	return &bridge.Error{Condition: bridge.ResourceConstraint, Text: "There is no room here to store anything now; try again later.", Err: err}
+	return &bridge.Error{Condition: bridge.ResourceConstraint, Text: "there is no room here to store anything now; try again later", Err: err}
 }
 
 func tooBig(err error) *bridge.Error {
-	return &bridge.Error{Condition: bridge.NotAcceptable, Reason: "payload-too-big", Text: "It is too big to be stored here.", Err: err}
+	return &bridge.Error{Condition: bridge.NotAcceptable, Reason: "payload-too-big", Text: "it is too big to be stored here", Err: err}
 }

@@ -168,7 +168,7 @@ func (h *Handler) verb(typ string, verb *xmpp.Element) (answer, error) {
 func unsupported(feature string) error {
 	return &bridge.Error{
 		Condition: bridge.FeatureNotPresent, Reason: "unsupported", Feature: feature,
-		Text: "This service does not do that.",
+		Text: "this service does not do that",
 	}
 }
 

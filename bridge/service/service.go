@@ -304,5 +304,5 @@ func (c *core) change(ctx context.Context, plan func() ([]bridge.Draft, error)) 
 		}
 		c.waitFor(ctx, last.Seq)
 	}
-	return &bridge.Error{Condition: bridge.ResourceConstraint, Text: "This is being changed by others; try again.", Err: conflict}
+	return &bridge.Error{Condition: bridge.ResourceConstraint, Text: "this is being changed by others; try again", Err: conflict}
 }

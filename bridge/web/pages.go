@@ -49,7 +49,7 @@ func (s *site) profile(w http.ResponseWriter, r *http.Request) {
 	nick, ending := cutEnding(r.PathValue("nick"))
 	account, ok := s.svc.Registry().Account(nick)
 	if !ok {
-		s.fail(w, r, bridge.Refuse(bridge.ItemNotFound, "There is nobody called %s here.", nick))
+		s.fail(w, r, bridge.Refuse(bridge.ItemNotFound, "there is nobody called %s here", nick))
 		return
 	}
 	jid := s.svc.Accounts.JID(account.Nick)
@@ -106,7 +106,7 @@ func (s *site) notice(w http.ResponseWriter, r *http.Request) {
 	}
 	shown, ok := s.show(item)
 	if !ok {
-		s.fail(w, r, bridge.Refuse(bridge.ItemNotFound, "This is no post, but data of another program."))
+		s.fail(w, r, bridge.Refuse(bridge.ItemNotFound, "this is no post, but data of another program"))
 		return
 	}
 	p := page{Title: shown.Author.Text + ": " + shown.Line, Heading: shown.Title}
@@ -126,13 +126,13 @@ func (s *site) readable(id uint64) (bridge.Item, error) {
 	}
 	node, known := s.svc.Registry().NodeByID(item.NodeID)
 	if !ok || !known {
-		return bridge.Item{}, bridge.Refuse(bridge.ItemNotFound, "There is no post of this number.")
+		return bridge.Item{}, bridge.Refuse(bridge.ItemNotFound, "there is no post of this number")
 	}
 	if err := bridge.Allow(s.svc.Actor(stranger, &node), bridge.Read, &node); err != nil {
 		return bridge.Item{}, err
 	}
 	if item.Retracted {
-		return bridge.Item{}, bridge.Refuse(bridge.ItemNotFound, "This post is not here any more.")
+		return bridge.Item{}, bridge.Refuse(bridge.ItemNotFound, "this post is not here any more")
 	}
 	return item, nil
 }

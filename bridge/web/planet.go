@@ -20,7 +20,7 @@ func (s *site) planet(w http.ResponseWriter, r *http.Request) {
 		planet, ok = s.svc.Planets.Get(name)
 	}
 	if !ok {
-		s.fail(w, r, bridge.Refuse(bridge.ItemNotFound, "There is no planet %s.", name))
+		s.fail(w, r, bridge.Refuse(bridge.ItemNotFound, "there is no planet %s", name))
 		return
 	}
 	addr := bridge.Addr{Service: s.svc.Domain(), Name: planet.Name}

@@ -168,7 +168,7 @@ func statusOf(c bridge.Condition) int {
 }
 
 func (s *site) missing(w http.ResponseWriter, r *http.Request) {
-	s.fail(w, r, bridge.Refuse(bridge.ItemNotFound, "There is nothing here."))
+	s.fail(w, r, bridge.Refuse(bridge.ItemNotFound, "there is nothing here"))
 }
 
 // static serves what pages are dressed with.

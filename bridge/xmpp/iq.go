@@ -76,7 +76,7 @@ func (r *Router) carry(st *Stanza) error {
 		e.Err = err
 		return e
 	}
-	return &bridge.Error{Condition: RemoteServerTimeout, Text: "The way there is interrupted; try again later.", Err: err}
+	return &bridge.Error{Condition: RemoteServerTimeout, Text: "the way there is interrupted; try again later", Err: err}
 }
 
 // nobody is the refusal for an address behind which nobody is now

@@ -11,6 +11,8 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"unicode"
+	"unicode/utf8"
 )
 
 // floors are the rooms of the house from the ground up: a room may import rooms
@@ -78,11 +80,16 @@ func TestHouse(t *testing.T) {
 			t.Errorf("%s: the house has no room %s", name, room)
 			return nil
 		}
-		file, err := parser.ParseFile(token.NewFileSet(), name, nil, parser.ParseComments|parser.ImportsOnly)
+		file, err := parser.ParseFile(token.NewFileSet(), name, nil, parser.ParseComments)
 		if err != nil {
 			return err
 		}
 		comments[room] += packageComment(file)
+		for _, text := range refusals(file) {
+			if first, _ := utf8.DecodeRuneInString(text); unicode.IsUpper(first) || strings.HasSuffix(text, ".") {
+				t.Errorf("%s: a refusal is told in lower case, without a full stop: %q", name, text)
+			}
+		}
 		for _, spec := range file.Imports {
 			imported, err := strconv.Unquote(spec.Path.Value)
 			if err != nil {
@@ -105,6 +112,48 @@ func TestHouse(t *testing.T) {
 			t.Errorf("%s has %d package comments, want one", room, n)
 		}
 	}
+}
+
+// refusals are the texts for strangers in a file, as far as they are literals.
+func refusals(file *ast.File) []string {
+	var texts []string
+	literal := func(e ast.Expr) {
+		if l, ok := e.(*ast.BasicLit); ok && l.Kind == token.STRING {
+			if text, err := strconv.Unquote(l.Value); err == nil {
+				texts = append(texts, text)
+			}
+		}
+	}
+	ast.Inspect(file, func(n ast.Node) bool {
+		switch n := n.(type) {
+		case *ast.CallExpr:
+			if at := slices.Index([]string{"", "Refuse", "RefuseFor"}, lastName(n.Fun)); at > 0 && len(n.Args) > at {
+				literal(n.Args[at])
+			}
+		case *ast.CompositeLit:
+			if lastName(n.Type) != "Error" {
+				return true
+			}
+			for _, e := range n.Elts {
+				if kv, ok := e.(*ast.KeyValueExpr); ok && lastName(kv.Key) == "Text" {
+					literal(kv.Value)
+				}
+			}
+		}
+		return true
+	})
+	return texts
+}
+
+// lastName is Refuse of bridge.Refuse.
+func lastName(e ast.Expr) string {
+	switch e := e.(type) {
+	case *ast.Ident:
+		return e.Name
+	case *ast.SelectorExpr:
+		return e.Sel.Name
+	}
+	return ""
 }
 
 func packageComment(file *ast.File) int {
