@@ -76,6 +76,9 @@ func (h *Handler) retracted(rec *bridge.Record) []Event {
 func (h *Handler) Observe(rec *bridge.Record) {
 	events := h.Events(rec)
 	for i := range events {
+		if rec.Removed() {
+			h.mourners.note(events[i].Node.ID, h.Remote(&events[i], ""))
+		}
 		h.push(&events[i])
 	}
 }
@@ -207,8 +210,8 @@ func (h *Handler) readers(node *bridge.Node) func(bridge.JID) bool {
 // than any lane is behind in ordinary times.
 const maxMourned = 64
 
-// mourners are the recipients that nodes had when their owner deleted them, by
-// node id, for the one event that is still to come.
+// mourners are the recipients elsewhere that nodes had when they were removed, by
+// node id: the lanes come to the event when the subscriptions have gone.
 type mourners struct {
 	mu    sync.Mutex
 	known map[string][]bridge.JID
@@ -217,15 +220,15 @@ type mourners struct {
 
 func (m *mourners) note(nodeID string, recipients iter.Seq[bridge.JID]) {
 	list := slices.Collect(recipients)
+	if len(list) == 0 {
+		return
+	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.known == nil {
 		m.known = map[string][]bridge.JID{}
 	}
-	if _, again := m.known[nodeID]; !again {
-		m.order = append(m.order, nodeID)
-	}
-	m.known[nodeID] = list
+	m.known[nodeID], m.order = list, append(m.order, nodeID) // it is removed once
 	if len(m.order) > maxMourned {
 		delete(m.known, m.order[0])
 		m.order = m.order[1:]

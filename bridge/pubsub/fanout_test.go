@@ -96,6 +96,41 @@ func TestAccessIsCheckedAtDelivery(t *testing.T) {
 	}
 }
 
+// TestEveryEndIsTold: of nodes that go with their account or planet, too, here
+// and by the lanes, which come later.
+func TestEveryEndIsTold(t *testing.T) {
+	h := newHouse(t)
+	if _, err := h.svc.Planets.Add(t.Context(), "planet-go", "", []string{"http://example.org/feed"}); err != nil {
+		t.Fatal(err)
+	}
+	for addr, remove := range map[bridge.Addr]func() error{
+		{Service: testAccount, Name: bridge.NodeMicroblog}: func() error { return h.svc.Accounts.Remove(t.Context(), "alice") },
+		{Service: testDomain, Name: "planet-go"}:           func() error { return h.svc.Planets.Remove(t.Context(), "planet-go") },
+	} {
+		for _, jid := range []bridge.JID{carol.Bare(), "dave@far.example"} {
+			if _, err := h.svc.Follows.Subscribe(t.Context(), jid, addr, jid); err != nil {
+				t.Fatal(err)
+			}
+		}
+		h.router.sessions[carol].take()
+		node, _ := h.svc.Registry().Node(addr)
+		if err := remove(); err != nil {
+			t.Fatal(err)
+		}
+		if in := h.router.sessions[carol].take(); len(in) != 1 || !strings.Contains(in[0], "<delete node=") {
+			t.Errorf("%s: a subscriber here got %s", addr, in)
+		}
+		node.Removed = true
+		var elsewhere []bridge.JID
+		for _, e := range h.h.Events(&bridge.Record{Node: &node}) {
+			elsewhere = slices.AppendSeq(elsewhere, h.h.Remote(&e, ""))
+		}
+		if !slices.Equal(elsewhere, []bridge.JID{"dave@far.example"}) {
+			t.Errorf("%s: the lanes tell %v", addr, elsewhere)
+		}
+	}
+}
+
 // TestVisitorsEndWithTheirSession: at its end, or when nobody hears an event.
 func TestVisitorsEndWithTheirSession(t *testing.T) {
 	h := newHouse(t)

@@ -94,14 +94,12 @@ func (h *Handler) configure(ctx context.Context, c call, verb *xmpp.Element) ([]
 	return nil, h.svc.Nodes.Configure(ctx, c.from.Bare(), node.Addr, cfg)
 }
 
-// delete takes the node away (§8.4). Who is to be told has to be found out
-// before, for the subscriptions go with it.
+// delete takes the node away (§8.4).
 func (h *Handler) delete(ctx context.Context, c call, verb *xmpp.Element) ([]byte, error) {
 	node, err := h.administered(c, verb)
 	if err != nil {
 		return nil, err
 	}
-	h.mourners.note(node.ID, h.recipients(&Event{Node: node}, ""))
 	return nil, h.svc.Nodes.Delete(ctx, c.from.Bare(), node.Addr)
 }
 

@@ -11,7 +11,8 @@
 // [Service.Run] is the one goroutine that applies the log, in order: registry
 // first, then the observers (they push the post to sessions, from the record
 // alone), then the archive. So a subscriber whose subscription stands before a
-// post in the log gets the post, and no reader waits for a database.
+// post in the log gets the post, and no reader waits for a database. Only of an
+// end the observers hear before the registry, which forgets whom to tell.
 package service
 
 import (
@@ -163,8 +164,9 @@ func (c *core) Archive() *archive.Archive { return c.arc }
 func (c *core) Log() *eventlog.Log { return c.log }
 
 // Observe registers fn to be called with each record as it is applied: in log
-// order, after the registry and before the archive, by one goroutine. fn must
-// not block and must not call a use case that appends. Register before Run.
+// order, after the registry (before it, if the record removes something) and
+// before the archive, by one goroutine. fn must not block and must not call a use
+// case that appends. Register before Run.
 func (c *core) Observe(fn func(*bridge.Record)) { c.observe = append(c.observe, fn) }
 
 // Ready is closed when the read models have reached the position that the log
@@ -207,23 +209,31 @@ func (s *Service) apply(rec *bridge.Record, pending uint64, live bool) error {
 	if s.behind.Store(0); pending > 0 {
 		s.behind.Store(rec.Time.Unix())
 	}
-	s.reg.Apply(rec)
 	if len(s.batch) == 0 {
 		s.begun = time.Now()
 	}
 	s.batchMu.Lock()
 	s.batch = append(s.batch, rec)
 	s.batchMu.Unlock()
-	if live {
-		s.observed.Store(rec.Seq)
-		for _, fn := range s.observe {
-			fn(rec)
-		}
+	end := rec.Removed()
+	if live && end { // who is to be told of it hangs on what goes
+		s.tell(rec)
+	}
+	s.reg.Apply(rec)
+	if live && !end {
+		s.tell(rec)
 	}
 	if pending > 0 && len(s.batch) < applyBatch && time.Since(s.begun) < applyDelay {
 		return nil
 	}
 	return s.flush()
+}
+
+func (s *Service) tell(rec *bridge.Record) {
+	s.observed.Store(rec.Seq)
+	for _, fn := range s.observe {
+		fn(rec)
+	}
 }
 
 func (s *Service) flush() error {
