@@ -2,12 +2,16 @@ package main
 
 import (
 	"bytes"
+	"errors"
+	"fmt"
 	"net"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
+
+	"peewit/bridge"
 )
 
 func TestRefusalsNameTheHelpOfTheCommand(t *testing.T) {
@@ -84,6 +88,22 @@ func TestWelcome(t *testing.T) {
 	for _, want := range []string{"https://micro.example.org/, served at http://WEB/", "account add alice --jid alice@example.org"} {
 		if !strings.Contains(got, want) {
 			t.Errorf("no %q in\n%s", want, got)
+		}
+	}
+}
+
+func TestOneLine(t *testing.T) {
+	full := &bridge.Error{Condition: bridge.ResourceConstraint, Text: "there is no room", Err: errors.New("1 MiB free,\n2 MiB needed")}
+	for _, c := range []struct {
+		err  error
+		want string
+	}{
+		{fmt.Errorf("publish: %w", full), "there is no room (1 MiB free, 2 MiB needed)"},
+		{bridge.Refuse(bridge.Conflict, "it is taken"), "it is taken"},
+		{errors.New("open:\nno such file"), "open: no such file"},
+	} {
+		if got := oneLine(c.err); got != c.want {
+			t.Errorf("%q, want %q", got, c.want)
 		}
 	}
 }

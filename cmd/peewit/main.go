@@ -44,12 +44,15 @@ type console struct {
 	json     bool // one JSON object a line instead of text
 }
 
-// oneLine is an error as the operator reads it: the text of a refusal alone,
-// anything else in full, on one line.
+// oneLine is an error as the operator, who is no stranger, reads it: the text of a
+// refusal and its cause, anything else in full, on one line.
 func oneLine(err error) string {
 	text := err.Error()
 	if refusal := bridge.AsError(err); refusal.Condition != bridge.InternalError && refusal.Text != "" {
 		text = refusal.Text
+		if refusal.Err != nil {
+			text += " (" + refusal.Err.Error() + ")"
+		}
 	}
 	return strings.Join(strings.Fields(text), " ")
 }
