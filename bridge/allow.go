@@ -58,11 +58,6 @@ func allowReading(a Actor, n *Node) error {
 		}
 		return RefuseFor(NotAuthorized, "presence-subscription-required", // XEP-0060 §6.1.3.2
 			"subscribe to the presence of %s first", n.Addr.Service)
-	case AccessRoster:
-		return RefuseFor(NotAuthorized, "not-in-roster-group", // XEP-0060 §6.1.3.3
-			"only contacts in certain roster groups may read this node")
-	case AccessAuthorize:
-		return RefuseFor(Forbidden, "pending-subscription", "an owner has to approve you first")
 	}
 	return RefuseFor(NotAllowed, "closed-node", "only its members may read this node") // XEP-0060 §6.1.3.4
 }

@@ -12,22 +12,21 @@ type Condition string
 
 // The conditions in use.
 const (
-	BadRequest           Condition = "bad-request"
-	Conflict             Condition = "conflict"
-	FeatureNotPresent    Condition = "feature-not-implemented"
-	Forbidden            Condition = "forbidden"
-	Gone                 Condition = "gone"
-	InternalError        Condition = "internal-server-error"
-	ItemNotFound         Condition = "item-not-found"
-	MalformedJID         Condition = "jid-malformed"
-	NotAcceptable        Condition = "not-acceptable"
-	NotAllowed           Condition = "not-allowed"
-	NotAuthorized        Condition = "not-authorized"
-	PolicyViolation      Condition = "policy-violation"
-	RegistrationRequired Condition = "registration-required"
-	ResourceConstraint   Condition = "resource-constraint"
-	ServiceUnavailable   Condition = "service-unavailable"
-	UnexpectedRequest    Condition = "unexpected-request"
+	BadRequest         Condition = "bad-request"
+	Conflict           Condition = "conflict"
+	FeatureNotPresent  Condition = "feature-not-implemented"
+	Forbidden          Condition = "forbidden"
+	Gone               Condition = "gone"
+	InternalError      Condition = "internal-server-error"
+	ItemNotFound       Condition = "item-not-found"
+	MalformedJID       Condition = "jid-malformed"
+	NotAcceptable      Condition = "not-acceptable"
+	NotAllowed         Condition = "not-allowed"
+	NotAuthorized      Condition = "not-authorized"
+	PolicyViolation    Condition = "policy-violation"
+	ResourceConstraint Condition = "resource-constraint"
+	ServiceUnavailable Condition = "service-unavailable"
+	UnexpectedRequest  Condition = "unexpected-request"
 )
 
 // Error is a refusal that may be told to the stranger who asked. What only the

@@ -31,15 +31,6 @@ func ParseJID(s string) (JID, error) {
 	return JID(j.String()), nil
 }
 
-// MustJID is ParseJID for constants; it panics on a malformed address.
-func MustJID(s string) JID {
-	j, err := ParseJID(s)
-	if err != nil {
-		panic(err)
-	}
-	return j
-}
-
 // plainJID reports whether s is an address that preparation would leave as it
 // is: lower-case ASCII letters, digits, '-', '_' and single dots. Nearly all
 // addresses are, and preparing costs microseconds.

@@ -43,12 +43,10 @@ type NodeConfig struct {
 // AccessModel says who may subscribe and read (XEP-0060 §4.5).
 type AccessModel string
 
-// The access models.
+// The access models in use.
 const (
 	AccessOpen      AccessModel = "open"
 	AccessPresence  AccessModel = "presence"
-	AccessRoster    AccessModel = "roster"
-	AccessAuthorize AccessModel = "authorize"
 	AccessWhitelist AccessModel = "whitelist"
 )
 

@@ -151,7 +151,7 @@ func TestAccess(t *testing.T) {
 	w.configure("alice", bridge.AccessPresence)
 	expect(t, x, map[string][]string{"secret": {"bob/1"}})
 	w.hold(true) // what the registry knows counts before the index does
-	w.configure("bob", bridge.AccessRoster)
+	w.configure("bob", bridge.AccessWhitelist)
 	q, _ := query.Parse("secret")
 	if res, err := x.Search(t.Context(), q, index.Page{}); err != nil || len(res.Hits) > 0 || res.Complete {
 		t.Errorf("a search behind the log: %+v, %v", res, err)

@@ -95,7 +95,6 @@ type Response struct {
 	Status      int
 	NotModified bool   // what the validators name is still current; there is no body
 	URL         string // where the answer came from, after redirects
-	Moved       string // the URL after permanent redirects alone, when there were any
 	Header      http.Header
 	Body        []byte // decoded
 	Cut         bool   // the body ended before it was complete
@@ -119,7 +118,7 @@ func (c *Client) Get(ctx context.Context, r Request) (*Response, error) {
 	if err != nil {
 		return nil, err
 	}
-	u, moved, permanent, begin := first, "", true, r.Begin
+	u, begin := first, r.Begin
 	for range maxRedirects + 1 {
 		resp, err := c.politely(ctx, u, header, begin)
 		begin = nil
@@ -128,7 +127,7 @@ func (c *Client) Get(ctx context.Context, r Request) (*Response, error) {
 		}
 		next := resp.Header.Get("Location")
 		if next == "" || !redirects(resp.Status) {
-			resp.URL, resp.Moved = u.String(), moved
+			resp.URL = u.String()
 			if !resp.fine() {
 				return nil, fmt.Errorf("get %s: %w", u.Redacted(), resp.refusal())
 			}
@@ -142,10 +141,6 @@ func (c *Client) Get(ctx context.Context, r Request) (*Response, error) {
 			return nil, fmt.Errorf("get %s: redirect: %w", u.Redacted(), err)
 		}
 		u = target
-		permanent = permanent && (resp.Status == http.StatusMovedPermanently || resp.Status == http.StatusPermanentRedirect)
-		if permanent {
-			moved = u.String()
-		}
 	}
 	return nil, fmt.Errorf("get %s: %w", first.Redacted(), ErrRedirects)
 }

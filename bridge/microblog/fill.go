@@ -2,7 +2,6 @@ package microblog
 
 import (
 	"errors"
-	"slices"
 	"strings"
 	"time"
 
@@ -18,9 +17,6 @@ type FillInput struct {
 	// Author is written when the entry names none. Clients trust an author only
 	// whose URI is xmpp: and the item's publisher.
 	Author bridge.Person
-	// Replies are written when the entry answers nothing by its own account, those
-	// with an xmpp: URI first: Movim reads only one.
-	Replies []bridge.Reply
 	// Links are written unless the entry has one of the same relation to the same
 	// address: see [Alternates] and [Mention].
 	Links []bridge.Link
@@ -63,22 +59,9 @@ func missing(p bridge.Post, in FillInput) bridge.Post {
 	if len(p.Authors) == 0 && in.Author != (bridge.Person{}) {
 		m.Authors = []bridge.Person{in.Author}
 	}
-	if len(p.InReplyTo) == 0 {
-		m.InReplyTo = slices.SortedStableFunc(slices.Values(in.Replies), xmppFirst)
-	}
 	m.Links = newLinks(p.Links, in.Links)
 	m.Categories = newCategories(p)
 	return m
-}
-
-func xmppFirst(a, b bridge.Reply) int {
-	rank := func(r bridge.Reply) int {
-		if strings.HasPrefix(r.Href, "xmpp:") {
-			return 0
-		}
-		return 1
-	}
-	return rank(a) - rank(b)
 }
 
 func newLinks(have, want []bridge.Link) []bridge.Link {

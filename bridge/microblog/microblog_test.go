@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-	"pgregory.net/rapid"
 
 	"peewit/bridge"
 	"peewit/bridge/atom"
@@ -39,9 +38,8 @@ func fill(t *testing.T, payload string, in FillInput) bridge.Post {
 
 func TestFillAddsWhatIsAbsent(t *testing.T) {
 	got := fill(t, open+`<content>Thé #Xmpp and #tea, @juliet</content></entry>`, FillInput{
-		Author:  Person("Romeo", "romeo@montague.lit"),
-		Replies: []bridge.Reply{{Ref: "tag:a", Href: "http://a/1"}, {Ref: "tag:a", Href: ReplyURI(romeo, "0")}},
-		Links:   append(Alternates(romeo, "1", "https://montague.lit/notice/1"), Mention("juliet@capulet.lit")),
+		Author: Person("Romeo", "romeo@montague.lit"),
+		Links:  append(Alternates(romeo, "1", "https://montague.lit/notice/1"), Mention("juliet@capulet.lit")),
 	})
 	want := bridge.Post{
 		ID:        "xmpp:romeo@montague.lit?;node=urn%3Axmpp%3Amicroblog%3A0;item=1",
@@ -55,7 +53,6 @@ func TestFillAddsWhatIsAbsent(t *testing.T) {
 			{Rel: "mentioned", Href: "xmpp:juliet@capulet.lit"},
 		},
 		Categories: []bridge.Category{{Term: "xmpp"}, {Term: "tea"}},
-		InReplyTo:  []bridge.Reply{{Ref: "tag:a", Href: "xmpp:romeo@montague.lit?;node=urn:xmpp:microblog:0;item=0"}, {Ref: "tag:a", Href: "http://a/1"}},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
@@ -66,7 +63,7 @@ func TestFillKeepsWhatIsThere(t *testing.T) {
 	entry := open + `<id>tag:x</id><title>a #b</title><published>2008-05-08T18:30:02Z</published>` +
 		`<author><name>R</name></author><link rel='mentioned' href='xmpp:juliet@capulet.lit'/><category term='B'/>` +
 		`<in-reply-to xmlns='http://purl.org/syndication/thread/1.0' ref='tag:mine'/><x xmlns='urn:foreign'/></entry>`
-	got := fill(t, entry, FillInput{Author: Person("Other", "o@o.lit"), Replies: []bridge.Reply{{Ref: "tag:theirs"}}, Links: []bridge.Link{Mention("juliet@capulet.lit")}})
+	got := fill(t, entry, FillInput{Author: Person("Other", "o@o.lit"), Links: []bridge.Link{Mention("juliet@capulet.lit")}})
 	published := time.Date(2008, 5, 8, 18, 30, 2, 0, time.UTC)
 	want := bridge.Post{ID: "tag:x", Title: bridge.Text{Type: "text", Body: "a #b"}, Published: published, Updated: published,
 		Authors: []bridge.Person{{Name: "R"}}, Links: []bridge.Link{Mention("juliet@capulet.lit")},
@@ -77,7 +74,7 @@ func TestFillKeepsWhatIsThere(t *testing.T) {
 }
 
 func TestFillTwiceIsOnce(t *testing.T) {
-	in := FillInput{Addr: romeo, Item: "1", Now: now, Author: Person("R", "romeo@montague.lit"), Links: Alternates(romeo, "1", "https://p"), Replies: []bridge.Reply{{Ref: "r"}}}
+	in := FillInput{Addr: romeo, Item: "1", Now: now, Author: Person("R", "romeo@montague.lit"), Links: Alternates(romeo, "1", "https://p")}
 	once, err := Fill([]byte(open+"<title>#a</title></entry>"), in)
 	if err != nil {
 		t.Fatal(err)
@@ -171,49 +168,10 @@ func TestURI(t *testing.T) {
 	shadow := bridge.Addr{Service: `bob\40other.org@d.example`, Name: "urn:xmpp:microblog:0:comments/a b;c"}
 	for _, tt := range []struct{ got, want string }{
 		{URI(shadow, "ü"), "xmpp:bob%5C40other.org@d.example?;node=urn%3Axmpp%3Amicroblog%3A0%3Acomments%2Fa%20b%3Bc;item=%C3%BC"},
-		{ReplyURI(shadow, "1"), "xmpp:bob%5C40other.org@d.example?;node=urn:xmpp:microblog:0:comments/a%20b%3Bc;item=1"},
-		{CommentsLink("romeo@montague.lit", "1").Href, "xmpp:romeo@montague.lit?;node=urn%3Axmpp%3Amicroblog%3A0%3Acomments%2F1"},
+		{URI(bridge.Addr{Service: "romeo@montague.lit", Name: CommentsNode("1")}, ""), "xmpp:romeo@montague.lit?;node=urn%3Axmpp%3Amicroblog%3A0%3Acomments%2F1"},
 	} {
 		if tt.got != tt.want {
 			t.Errorf("got %s, want %s", tt.got, tt.want)
-		}
-	}
-}
-
-func TestParseURI(t *testing.T) {
-	for _, uri := range []string{
-		"xmpp:romeo@montague.lit?;node=urn%3Axmpp%3Amicroblog%3A0;item=1",
-		"xmpp:romeo@montague.lit?pubsub;action=retrieve;node=urn:xmpp:microblog:0;item=1",
-		"xmpp:romeo@montague.lit?;\n  node=urn%3Axmpp%3Amicroblog%3A0;\n  item=1",
-	} {
-		if a, item, err := ParseURI(uri); err != nil || a != romeo || item != "1" {
-			t.Errorf("%s: %v %s %v", uri, a, item, err)
-		}
-	}
-	for _, uri := range []string{"", "http://a/?;node=x", "xmpp:romeo@montague.lit", "xmpp:a@b?join", "xmpp:@?;node=n", "xmpp:%zz?;node=n"} {
-		if _, _, err := ParseURI(uri); err == nil {
-			t.Errorf("%q is no address of a node", uri)
-		}
-	}
-}
-
-func TestURIsReadBack(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
-		a := bridge.Addr{Service: `bob\40x.org@d.example`, Name: rapid.StringN(1, 20, -1).Draw(t, "node")}
-		item := rapid.String().Draw(t, "item")
-		for _, write := range []func(bridge.Addr, string) string{URI, ReplyURI} {
-			gotAddr, gotItem, err := ParseURI(write(a, item))
-			if err != nil || gotAddr != a || gotItem != item {
-				t.Fatalf("%s reads back as %v %q, %v", write(a, item), gotAddr, gotItem, err)
-			}
-		}
-	})
-}
-
-func TestJIDOf(t *testing.T) {
-	for uri, want := range map[string]bridge.JID{"xmpp:Romeo@montague.lit/x": "romeo@montague.lit", `xmpp:bob%5C40x@d.lit?;node=n`: `bob\40x@d.lit`, "http://a": "", "xmpp:": ""} {
-		if got, ok := JIDOf(bridge.Person{URI: uri}); got != want || ok != (want != "") {
-			t.Errorf("%s: %q %v", uri, got, ok)
 		}
 	}
 }

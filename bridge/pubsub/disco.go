@@ -8,6 +8,7 @@ import (
 
 	"peewit/bridge"
 	"peewit/bridge/archive"
+	"peewit/bridge/microblog"
 	"peewit/bridge/xmpp"
 )
 
@@ -159,7 +160,7 @@ func (h *Handler) list(ctx context.Context, q xmpp.Query) ([]xmpp.DiscoItem, []b
 func (h *Handler) listNodes(c call, p paging) ([]xmpp.DiscoItem, []byte) {
 	var all []xmpp.DiscoItem
 	for _, node := range h.svc.Nodes.List(c.service) {
-		if strings.HasPrefix(node.Addr.Name, bridge.NodeMicroblog+":comments/") || h.allow(c.from, bridge.Read, &node) != nil {
+		if strings.HasPrefix(node.Addr.Name, microblog.CommentsNode("")) || h.allow(c.from, bridge.Read, &node) != nil {
 			continue
 		}
 		all = append(all, xmpp.DiscoItem{JID: c.service, Node: node.Addr.Name, Name: node.Config.Title})

@@ -159,7 +159,7 @@ func TestPublishFillsTheEntry(t *testing.T) {
 
 func TestOwnersElsewhere(t *testing.T) {
 	s, _ := open(t, t.TempDir())
-	owner := bridge.MustJID("alice@example.org")
+	owner := bridge.JID("alice@example.org")
 	if _, err := s.Accounts.Create(t.Context(), "alice", AccountOptions{Owners: []bridge.JID{owner}}); err != nil {
 		t.Fatal(err)
 	}

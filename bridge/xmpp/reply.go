@@ -17,25 +17,24 @@ const (
 
 // errorTypes is the type that RFC 6120 §8.3.3 gives each condition.
 var errorTypes = map[bridge.Condition]string{
-	bridge.BadRequest:           "modify", // §8.3.3.1
-	bridge.Conflict:             "cancel", // §8.3.3.2
-	bridge.FeatureNotPresent:    "cancel", // §8.3.3.3
-	bridge.Forbidden:            "auth",   // §8.3.3.4
-	bridge.Gone:                 "cancel", // §8.3.3.5
-	bridge.InternalError:        "cancel", // §8.3.3.6
-	bridge.ItemNotFound:         "cancel", // §8.3.3.7
-	bridge.MalformedJID:         "modify", // §8.3.3.8
-	bridge.NotAcceptable:        "modify", // §8.3.3.9
-	bridge.NotAllowed:           "cancel", // §8.3.3.10
-	bridge.NotAuthorized:        "auth",   // §8.3.3.11
-	bridge.PolicyViolation:      "modify", // §8.3.3.12
-	RecipientUnavailable:        "wait",   // §8.3.3.13
-	bridge.RegistrationRequired: "auth",   // §8.3.3.15
-	RemoteServerNotFound:        "cancel", // §8.3.3.16
-	RemoteServerTimeout:         "wait",   // §8.3.3.17
-	bridge.ResourceConstraint:   "wait",   // §8.3.3.18
-	bridge.ServiceUnavailable:   "cancel", // §8.3.3.19
-	bridge.UnexpectedRequest:    "wait",   // §8.3.3.22
+	bridge.BadRequest:         "modify", // §8.3.3.1
+	bridge.Conflict:           "cancel", // §8.3.3.2
+	bridge.FeatureNotPresent:  "cancel", // §8.3.3.3
+	bridge.Forbidden:          "auth",   // §8.3.3.4
+	bridge.Gone:               "cancel", // §8.3.3.5
+	bridge.InternalError:      "cancel", // §8.3.3.6
+	bridge.ItemNotFound:       "cancel", // §8.3.3.7
+	bridge.MalformedJID:       "modify", // §8.3.3.8
+	bridge.NotAcceptable:      "modify", // §8.3.3.9
+	bridge.NotAllowed:         "cancel", // §8.3.3.10
+	bridge.NotAuthorized:      "auth",   // §8.3.3.11
+	bridge.PolicyViolation:    "modify", // §8.3.3.12
+	RecipientUnavailable:      "wait",   // §8.3.3.13
+	RemoteServerNotFound:      "cancel", // §8.3.3.16
+	RemoteServerTimeout:       "wait",   // §8.3.3.17
+	bridge.ResourceConstraint: "wait",   // §8.3.3.18
+	bridge.ServiceUnavailable: "cancel", // §8.3.3.19
+	bridge.UnexpectedRequest:  "wait",   // §8.3.3.22
 }
 
 // nsPubsubErrors holds the application-specific conditions of XEP-0060.
