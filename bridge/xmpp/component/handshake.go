@@ -44,11 +44,7 @@ func (l *Link) negotiate(ctx context.Context, conn net.Conn, framer *ours.Framer
 	if err != nil {
 		return nil, fmt.Errorf("component domain: %w", err)
 	}
-	secret, err := l.secret()
-	if err != nil {
-		return nil, err
-	}
-	s, err := component.NewSession(ctx, addr, secret, &pieces{Writer: conn, framer: framer})
+	s, err := component.NewSession(ctx, addr, []byte(l.o.Secret), &pieces{Writer: conn, framer: framer})
 	var refused stream.Error
 	switch {
 	case errors.As(err, &refused):

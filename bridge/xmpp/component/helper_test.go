@@ -172,7 +172,7 @@ func start(t testing.TB, h *host, log Log, o Options) (l *Link, stop func()) {
 		h.secret = secret
 	}
 	o.Domain, o.Address, o.Dial, o.Log = domain, "host.invalid:5347", h.dial, log
-	if o.Secret == "" && o.SecretFile == "" {
+	if o.Secret == "" {
 		o.Secret = secret
 	}
 	if o.Router == nil {

@@ -7,7 +7,6 @@ import (
 	"iter"
 	"log/slog"
 	"net"
-	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -18,13 +17,12 @@ import (
 	"peewit/bridge/xmpp"
 )
 
-// Options are what a Link is made of. Domain, Address, Router, Log and Logger
-// must be set, and either Secret or SecretFile.
+// Options are what a Link is made of. Domain, Address, Secret, Router, Log and
+// Logger must be set.
 type Options struct {
-	Domain     bridge.JID // ours
-	Address    string     // host:port where the host accepts components
-	Secret     string     // shared with the host
-	SecretFile string     // read before each connection; white space around it is cut off
+	Domain  bridge.JID // ours
+	Address string     // host:port where the host accepts components
+	Secret  string     // shared with the host
 
 	// Hosts are the domains of the host's own accounts; the first is asked for
 	// multicast. When empty, Domain without its first label.
@@ -117,8 +115,8 @@ type Status struct {
 
 // New makes a link. It connects when Run is called.
 func New(o Options) (*Link, error) {
-	if o.Secret == "" && o.SecretFile == "" {
-		return nil, fmt.Errorf("component link to %s: neither secret nor secret_file is set", o.Address)
+	if o.Secret == "" {
+		return nil, fmt.Errorf("component link to %s: the secret is not set", o.Address)
 	}
 	if len(o.Hosts) == 0 {
 		_, host, found := strings.Cut(string(o.Domain), ".")
@@ -141,9 +139,6 @@ func New(o Options) (*Link, error) {
 	l.inbox = newInbox(o.Router.Receive, l.refuse, o.Logger)
 	return l, nil
 }
-
-// Hosts are the domains of the host's own accounts.
-func (l *Link) Hosts() []bridge.JID { return slices.Clone(l.o.Hosts) }
 
 // Run keeps the link up until ctx ends, whenever this process holds its lease:
 // it connects, serves, and connects again after a pause that grows. At the end
@@ -245,22 +240,6 @@ func (l *Link) setDown(err error) {
 
 func (l *Link) setUp() {
 	l.count(func(st *Status) { st.Connected, st.Since, st.Error = true, time.Now(), "" })
-}
-
-// secret is what is shared with the host, as of now.
-func (l *Link) secret() ([]byte, error) {
-	if l.o.Secret != "" {
-		return []byte(l.o.Secret), nil
-	}
-	b, err := os.ReadFile(l.o.SecretFile)
-	if err != nil {
-		return nil, fmt.Errorf("read component secret: %w", err)
-	}
-	secret := strings.TrimSpace(string(b))
-	if secret == "" {
-		return nil, fmt.Errorf("read component secret: %s is empty", l.o.SecretFile)
-	}
-	return []byte(secret), nil
 }
 
 // refuse answers a stanza that found its sender's queue full.

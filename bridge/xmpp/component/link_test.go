@@ -4,8 +4,6 @@ import (
 	"bytes"
 	"errors"
 	"log/slog"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -18,44 +16,36 @@ import (
 )
 
 func TestHandshake(t *testing.T) {
-	file := filepath.Join(t.TempDir(), "secret")
-	if err := os.WriteFile(file, []byte("  "+secret+"\n"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	for name, o := range map[string]Options{"secret": {Secret: secret}, "secret_file": {SecretFile: file}} {
-		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				var calls []string
-				o.Router = &router{told: func(what string, l xmpp.Link) {
-					calls = append(calls, what)
-					err := l.Send("bob@example.org", xmpp.Presence, message("<body>"+what+"</body>"))
-					if wantErr := what == "down"; (err != nil) != wantErr {
-						t.Errorf("send when %s: %v", what, err)
-					}
-				}}
-				h := &host{}
-				l, stop := start(t, h, newMemory(0), o)
-				synctest.Wait()
-				if st := l.Status(); !st.Connected || st.Error != "" {
-					t.Errorf("status %+v", st)
-				}
-				stop()
-				if diff := cmp.Diff([]string{"up", "farewell", "down"}, calls); diff != "" {
-					t.Error(diff)
-				}
-				synctest.Wait()
-				if n := h.count(); n != 2 {
-					t.Errorf("%d messages arrived, want what was said first and last", n)
-				}
-				if diff := cmp.Diff([]string{"tag"}, h.ended); diff != "" {
-					t.Errorf("the stream was not ended in good order: %s", diff)
-				}
-				if err := l.Send("a@example.org", xmpp.Event, message("")); !errors.Is(err, ErrDown) {
-					t.Errorf("send after the end: %v", err)
-				}
-			})
-		})
-	}
+	synctest.Test(t, func(t *testing.T) {
+		var calls []string
+		r := &router{told: func(what string, l xmpp.Link) {
+			calls = append(calls, what)
+			err := l.Send("bob@example.org", xmpp.Presence, message("<body>"+what+"</body>"))
+			if wantErr := what == "down"; (err != nil) != wantErr {
+				t.Errorf("send when %s: %v", what, err)
+			}
+		}}
+		h := &host{}
+		l, stop := start(t, h, newMemory(0), Options{Router: r})
+		synctest.Wait()
+		if st := l.Status(); !st.Connected || st.Error != "" {
+			t.Errorf("status %+v", st)
+		}
+		stop()
+		if diff := cmp.Diff([]string{"up", "farewell", "down"}, calls); diff != "" {
+			t.Error(diff)
+		}
+		synctest.Wait()
+		if n := h.count(); n != 2 {
+			t.Errorf("%d messages arrived, want what was said first and last", n)
+		}
+		if diff := cmp.Diff([]string{"tag"}, h.ended); diff != "" {
+			t.Errorf("the stream was not ended in good order: %s", diff)
+		}
+		if err := l.Send("a@example.org", xmpp.Event, message("")); !errors.Is(err, ErrDown) {
+			t.Errorf("send after the end: %v", err)
+		}
+	})
 }
 
 func TestRefused(t *testing.T) {
@@ -164,7 +154,7 @@ func TestNew(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff([]bridge.JID{"example.org"}, l.Hosts()); diff != "" {
+	if diff := cmp.Diff([]bridge.JID{"example.org"}, l.o.Hosts); diff != "" {
 		t.Error(diff)
 	}
 }
