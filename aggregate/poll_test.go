@@ -13,6 +13,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"peewit/aggregate/feed"
 	"peewit/bridge"
 	"peewit/bridge/atom"
 	"peewit/bridge/fetch"
@@ -32,7 +33,14 @@ func rss(items ...string) string {
 	return b.String()
 }
 
-func id(entry string) string { return itemID(bridge.Post{ID: entry}) }
+// id is the id of the item that rss(entry) becomes.
+func id(entry string) string {
+	doc, err := feed.NewParser().Parse([]byte(rss(entry)), "", "")
+	if err != nil {
+		panic(err)
+	}
+	return itemID(doc.Posts[0])
+}
 
 // titles are the titles of a node's items in order.
 func (h *house) titles(t *testing.T, node string) []string {

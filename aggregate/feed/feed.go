@@ -69,11 +69,11 @@ func (p *Parser) Parse(body []byte, contentType, base string) (*Document, error)
 	if n := len(doc.Posts); r.unfinished && n > 1 {
 		doc.Posts = doc.Posts[:n-1] // it would come again, whole, as an edit
 	}
-	return p.finish(doc), nil
+	return p.finish(doc, at), nil
 }
 
 // finish gives every post an id of its own and bounds what it carries.
-func (p *Parser) finish(doc *Document) *Document {
+func (p *Parser) finish(doc *Document, at *url.URL) *Document {
 	for i := range doc.Posts {
 		post := &doc.Posts[i]
 		post.Links = bounded(post.Links, maxLinks)
@@ -83,7 +83,7 @@ func (p *Parser) finish(doc *Document) *Document {
 			post.Authors = []bridge.Person{doc.Feed.Author} // RFC 4287 §4.2.1
 		}
 	}
-	doc.Posts = identify(bounded(doc.Posts, MaxEntries))
+	doc.Posts = identify(bounded(doc.Posts, MaxEntries), site(doc.Feed, at))
 	return doc
 }
 

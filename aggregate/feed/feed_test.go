@@ -195,11 +195,32 @@ func TestNotFeeds(t *testing.T) {
 	}
 }
 
+func TestAShortIDIsOfItsSite(t *testing.T) {
+	id := func(page, at, guid string) string {
+		t.Helper()
+		doc, err := NewParser().Parse([]byte("<rss><channel><link>"+page+"</link><item><guid isPermaLink='false'>"+guid+"</guid></item></channel></rss>"), "", at)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return doc.Posts[0].ID
+	}
+	one := id("http://one.example/", "http://feeds.example/1", "12")
+	if one == "12" || one == id("http://two.example/", "http://feeds.example/2", "12") || id("", "http://a/", "12") == id("", "http://b/", "12") {
+		t.Error("two sites have the same post")
+	}
+	if again := id("https://one.example/tag/", "http://feeds.example/3", "12"); again != one {
+		t.Errorf("two feeds of a site do not agree: %s, %s", one, again)
+	}
+	if got := id("http://one.example/", "", "tag:one.example,2026:12"); got != "tag:one.example,2026:12" {
+		t.Errorf("the world's id became %s", got)
+	}
+}
+
 func TestMaxEntries(t *testing.T) {
 	for _, format := range []string{
-		"<rss><channel>%s</channel></rss>|<item><guid>%d</guid></item>",
-		"<feed xmlns='http://www.w3.org/2005/Atom'>%s</feed>|<entry><id>%d</id></entry>",
-		`{"items":[%s{"id":"last"}]}|{"id":"%d"},`,
+		"<rss><channel>%s</channel></rss>|<item><guid>urn:x:%d</guid></item>",
+		"<feed xmlns='http://www.w3.org/2005/Atom'>%s</feed>|<entry><id>urn:x:%d</id></entry>",
+		`{"items":[%s{"id":"last"}]}|{"id":"urn:x:%d"},`,
 	} {
 		doc, entry, _ := strings.Cut(format, "|")
 		var b strings.Builder
@@ -207,7 +228,7 @@ func TestMaxEntries(t *testing.T) {
 			fmt.Fprintf(&b, entry, i)
 		}
 		got, err := NewParser().Parse([]byte(fmt.Sprintf(doc, b.String())), "", "")
-		if err != nil || len(got.Posts) != MaxEntries || got.Posts[0].ID != "0" {
+		if err != nil || len(got.Posts) != MaxEntries || got.Posts[0].ID != "urn:x:0" {
 			t.Errorf("%s: %d entries, %v", format, len(got.Posts), err)
 		}
 	}

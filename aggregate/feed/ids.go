@@ -4,6 +4,8 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"net/url"
+	"strings"
 
 	"peewit/bridge"
 )
@@ -13,7 +15,8 @@ import (
 // nothing else to know it by). When a feed gives many of its entries the same id
 // although they have addresses of their own, its ids mean nothing and the
 // addresses take their place. Of posts that still share an id the newest stays.
-func identify(posts []bridge.Post) []bridge.Post {
+// site makes ids that are none of the world's into such.
+func identify(posts []bridge.Post, site string) []bridge.Post {
 	if idsMeanNothing(posts) {
 		for i := range posts {
 			if at := address(posts[i]); at != "" {
@@ -29,6 +32,9 @@ func identify(posts []bridge.Post) []bridge.Post {
 		}
 		if p.ID == "" {
 			p.ID = contentID(p)
+		}
+		if u, err := url.Parse(p.ID); err != nil || !u.IsAbs() { // RFC 4287 §4.2.6; a guid may be "12"
+			p.ID = uuid("%q%q", site, p.ID)
 		}
 		if i, twice := where[p.ID]; twice {
 			if newer(p, out[i]) {
@@ -70,13 +76,31 @@ func address(p bridge.Post) string {
 	return ""
 }
 
-// contentID is a UUID made from what a post says (RFC 9562 §5.8).
-func contentID(p bridge.Post) string {
-	h := sha256.New()
-	fmt.Fprintf(h, "%q", p.Title.Body)
-	for _, c := range p.Content {
-		fmt.Fprintf(h, "%q", c.Body)
+// site is what a feed's short ids belong to: the host of the feed's page, so that
+// all feeds of a site agree, or of the feed.
+func site(feed bridge.Feed, at *url.URL) string {
+	if u, err := url.Parse(feed.Link); err == nil && u.Host != "" {
+		return u.Hostname()
 	}
+	if at != nil {
+		return at.Hostname()
+	}
+	return ""
+}
+
+// contentID is made from what a post says.
+func contentID(p bridge.Post) string {
+	said := []any{p.Title.Body}
+	for _, c := range p.Content {
+		said = append(said, c.Body)
+	}
+	return uuid(strings.Repeat("%q", len(said)), said...)
+}
+
+// uuid is the same for the same text, and for no other (RFC 9562 §5.8).
+func uuid(format string, args ...any) string {
+	h := sha256.New()
+	fmt.Fprintf(h, format, args...)
 	sum := h.Sum(nil)[:16]
 	sum[6] = sum[6]&0x0f | 0x80
 	sum[8] = sum[8]&0x3f | 0x80

@@ -38,7 +38,7 @@ func (p *Parser) parseJSON(body []byte, base *url.URL) (*Document, error) {
 			doc.Posts = append(doc.Posts, p.jsonItem(item, base))
 		}
 	}
-	return p.finish(doc), nil
+	return p.finish(doc, base), nil
 }
 
 func (p *Parser) jsonItem(in *gofeed.Item, base *url.URL) bridge.Post {
