@@ -126,16 +126,9 @@ func (h *Handler) subscribers(_ context.Context, c call, verb *xmpp.Element) ([]
 	if err != nil {
 		return nil, err
 	}
-	page, set, whole := window(h.svc.Registry().Subscriptions(node.ID), p, func(s *bridge.Subscription) string { return string(s.JID) })
-	return answering(nsOwner, func(w *writer) {
-		w.raw("<subscriptions").attr("node", node.Addr.Name).raw(">")
-		for _, s := range page {
-			w.raw("<subscription").attr("jid", string(s.JID)).attr("subid", s.SubID).raw(" subscription='subscribed'/>")
-		}
-		w.raw("</subscriptions>")
-		if p.asked || !whole {
-			writeSet(w, set)
-		}
+	key := func(s *bridge.Subscription) string { return string(s.JID) }
+	return listing(nsOwner, "subscriptions", node.Addr.Name, h.svc.Registry().Subscriptions(node.ID), p, key, func(w *writer, s *bridge.Subscription) {
+		w.raw("<subscription").attr("jid", string(s.JID)).attr("subid", s.SubID).raw(" subscription='subscribed'/>")
 	}), nil
 }
 
@@ -150,16 +143,9 @@ func (h *Handler) affiliates(_ context.Context, c call, verb *xmpp.Element) ([]b
 	if err != nil {
 		return nil, err
 	}
-	page, set, whole := window(h.svc.Registry().Affiliations(node.ID), p, func(a *bridge.Affiliation) string { return string(a.JID) })
-	return answering(nsOwner, func(w *writer) {
-		w.raw("<affiliations").attr("node", node.Addr.Name).raw(">")
-		for _, a := range page {
-			w.raw("<affiliation").attr("jid", string(a.JID)).attr("affiliation", string(a.Role)).raw("/>")
-		}
-		w.raw("</affiliations>")
-		if p.asked || !whole {
-			writeSet(w, set)
-		}
+	key := func(a *bridge.Affiliation) string { return string(a.JID) }
+	return listing(nsOwner, "affiliations", node.Addr.Name, h.svc.Registry().Affiliations(node.ID), p, key, func(w *writer, a *bridge.Affiliation) {
+		w.raw("<affiliation").attr("jid", string(a.JID)).attr("affiliation", string(a.Role)).raw("/>")
 	}), nil
 }
 
@@ -186,15 +172,7 @@ func (h *Handler) affiliations(_ context.Context, c call, verb *xmpp.Element) ([
 	})
 	name := func(a *bridge.Affiliation) string { return a.Addr.Name }
 	slices.SortStableFunc(mine, func(a, b bridge.Affiliation) int { return strings.Compare(name(&a), name(&b)) })
-	page, set, whole := window(mine, p, name)
-	return answering(nsPubsub, func(w *writer) {
-		w.raw("<affiliations").optional("node", only).raw(">")
-		for _, a := range page {
-			w.raw("<affiliation").attr("node", a.Addr.Name).attr("affiliation", string(a.Role)).raw("/>")
-		}
-		w.raw("</affiliations>")
-		if p.asked || !whole {
-			writeSet(w, set)
-		}
+	return listing(nsPubsub, "affiliations", only, mine, p, name, func(w *writer, a *bridge.Affiliation) {
+		w.raw("<affiliation").attr("node", a.Addr.Name).attr("affiliation", string(a.Role)).raw("/>")
 	}), nil
 }

@@ -149,3 +149,20 @@ func window[T any](all []T, p paging, key func(*T) string) (page []T, s set, who
 	}
 	return page, s, len(page) == len(all)
 }
+
+// listing answers with the page of a list that a request asks for: an element for
+// the list, with the node it is about, if it is about one, and in it what entry
+// writes. The set is told to those who asked for one, or do not get all.
+func listing[T any](ns, element, node string, all []T, p paging, key func(*T) string, entry func(*writer, *T)) []byte {
+	page, set, whole := window(all, p, key)
+	return answering(ns, func(w *writer) {
+		w.raw("<"+element).optional("node", node).raw(">")
+		for i := range page {
+			entry(w, &page[i])
+		}
+		w.raw("</" + element + ">")
+		if p.asked || !whole {
+			writeSet(w, set)
+		}
+	})
+}

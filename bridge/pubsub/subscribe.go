@@ -99,16 +99,8 @@ func (h *Handler) subscriptions(_ context.Context, c call, verb *xmpp.Element) (
 	})
 	key := func(s *bridge.Subscription) string { return s.Addr.Name + " " + string(s.JID) }
 	slices.SortFunc(mine, func(a, b bridge.Subscription) int { return strings.Compare(key(&a), key(&b)) })
-	page, set, whole := window(mine, p, key)
-	return answering(nsPubsub, func(w *writer) {
-		w.raw("<subscriptions").optional("node", only).raw(">")
-		for _, s := range page {
-			writeSubscription(w, s, "subscribed")
-		}
-		w.raw("</subscriptions>")
-		if p.asked || !whole {
-			writeSet(w, set)
-		}
+	return listing(nsPubsub, "subscriptions", only, mine, p, key, func(w *writer, s *bridge.Subscription) {
+		writeSubscription(w, *s, "subscribed")
 	}), nil
 }
 
