@@ -90,6 +90,18 @@ func ids(t testing.TB, s *Service, actor bridge.JID, addr bridge.Addr) []string 
 	return all
 }
 
+// applied waits for all that is logged, also where a use case gave up waiting.
+func applied(t testing.TB, s *Service) {
+	t.Helper()
+	last, err := s.log.Last(t.Context())
+	if err == nil {
+		err = s.arc.WaitFor(t.Context(), last.Seq)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
 // refused fails unless err is a refusal with this condition.
 func refused(t testing.TB, err error, want bridge.Condition) {
 	t.Helper()
@@ -575,23 +587,22 @@ func TestRemovedAccountTakesAllItsNodes(t *testing.T) {
 	if _, err := s.Tracks.Add(t.Context(), "alice", "xmpp"); err != nil {
 		t.Fatal(err)
 	}
-	var made sync.WaitGroup
-	for i := range maxNodesPerAccount - 1 {
-		made.Go(func() {
-			if _, err := s.Nodes.Create(t.Context(), alice, bridge.Addr{Service: alice, Name: fmt.Sprint(i)}, nil); err != nil {
-				t.Error(err)
-			}
-		})
+	nodes := make([]bridge.Record, maxNodesPerAccount-1)
+	for i := range nodes {
+		node := newNode(bridge.Addr{Service: alice, Name: fmt.Sprint(i)}, alice, bridge.PEPConfig())
+		nodes[i].Node = &node
 	}
-	made.Go(func() {
-		if _, err := s.Nodes.Create(t.Context(), alice, bridge.Addr{Service: "localhost", Name: "club"}, nil); err != nil {
-			t.Error(err)
-		}
-	})
-	made.Wait()
+	if _, err := s.commit(t.Context(), s.guardAll(nodes)...); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Nodes.Create(t.Context(), alice, bridge.Addr{Service: "localhost", Name: "club"}, nil); err != nil {
+		t.Fatal(err)
+	}
+	applied(t, s)
 	if err := s.Accounts.Remove(t.Context(), "alice"); err != nil {
 		t.Fatal(err)
 	}
+	applied(t, s)
 	if own, there := s.Nodes.List(alice), s.Nodes.List("localhost"); len(own) > 0 || len(there) > 0 {
 		t.Errorf("%d nodes of the account and %d on the domain are still there", len(own), len(there))
 	}
@@ -606,11 +617,13 @@ func TestPlanetsOfManySources(t *testing.T) {
 	if _, err := s.Planets.Add(t.Context(), "planet-all", "", urls); err != nil {
 		t.Fatal(err)
 	}
+	applied(t, s)
 	_, err := s.Planets.Add(t.Context(), "planet-all", "", []string{"http://feeds.example/more"})
 	refused(t, err, bridge.NotAcceptable)
 	if err := s.Planets.Remove(t.Context(), "planet-all"); err != nil {
 		t.Fatal(err)
 	}
+	applied(t, s)
 	if sources := s.reg.Sources(); len(sources) > 0 {
 		t.Errorf("%d sources are left", len(sources))
 	}
