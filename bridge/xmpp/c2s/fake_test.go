@@ -235,7 +235,9 @@ func (h *house) listen(t testing.TB, elsewhere bool) *house {
 func (h *house) pipe(t testing.TB) *client {
 	t.Helper()
 	ours, theirs := net.Pipe()
-	go h.handle(context.Background(), newTCP(theirs, h.limits.Unauthenticated), address{local: true}, false)
+	if live := h.handle(context.Background(), newTCP(theirs, h.limits.Unauthenticated), address{local: true}, false); live != nil {
+		go live()
+	}
 	return talk(t, ours)
 }
 

@@ -38,7 +38,7 @@ func FuzzServer(f *testing.F) {
 	h := newHouse(f, nil)
 	f.Fuzz(func(t *testing.T, state byte, said []byte) {
 		conn := &monologue{said: strings.NewReader(states[int(state)%len(states)] + string(said))}
-		h.handle(context.Background(), newTCP(conn, h.limits.Unauthenticated), address{local: true}, false)
+		h.handle(context.Background(), newTCP(conn, h.limits.Unauthenticated), address{local: true}, false)()
 		if n := h.Sessions(); n != 0 {
 			t.Fatalf("%d sessions are left", n)
 		}

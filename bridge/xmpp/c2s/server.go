@@ -153,7 +153,10 @@ func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
 		conn, err := ln.Accept()
 		if err == nil {
 			prepare(conn)
-			go s.handle(context.WithoutCancel(ctx), newTCP(conn, s.limits.Unauthenticated), addressOf(conn.RemoteAddr()), false)
+			live := s.handle(context.WithoutCancel(ctx), newTCP(conn, s.limits.Unauthenticated), addressOf(conn.RemoteAddr()), false)
+			if live != nil {
+				go live()
+			}
 			continue
 		}
 		if errors.Is(err, net.ErrClosed) {
@@ -217,17 +220,22 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	return fmt.Errorf("shut down, %d clients cut off: %w", len(left), ctx.Err())
 }
 
-// handle is one connection from its first byte to its last.
-func (s *Server) handle(ctx context.Context, w wire, from address, encrypted bool) {
-	defer w.kill()
+// handle counts a new connection, so that they are accepted no faster than they
+// are counted, and returns the rest of its life; nil when there is no place for
+// it and it is closed.
+func (s *Server) handle(ctx context.Context, w wire, from address, encrypted bool) (live func()) {
 	c := &session{server: s, wire: w, from: from, encrypted: encrypted}
 	c.out.limit, c.out.pool = s.limits.Queue, s.batches
 	refused, ok := s.admit(c)
 	if !ok {
-		return
+		w.kill()
+		return nil
 	}
-	defer s.release(c)
-	c.run(ctx, refused)
+	return func() {
+		defer w.kill()
+		defer s.release(c)
+		c.run(ctx, refused)
+	}
 }
 
 // refusable is how many connections beyond a limit are told so; more are closed

@@ -37,9 +37,11 @@ func (s *Server) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 	}
 	conn.SetReadLimit(-1) // next has its own, which can be answered
 	w := &ws{conn: conn, limit: s.limits.Unauthenticated}
-	// In a goroutine of its own, because the HTTP server's holds more memory; in
-	// a context of its own, because Shutdown ends the session.
-	go s.handle(context.WithoutCancel(r.Context()), w, remoteOf(r), r.TLS != nil)
+	// In a context of its own, because Shutdown ends the session; in a goroutine
+	// of its own, because the HTTP server's holds more memory.
+	if live := s.handle(context.WithoutCancel(r.Context()), w, remoteOf(r), r.TLS != nil); live != nil {
+		go live()
+	}
 }
 
 func asksForXMPP(value string) bool {
