@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net"
 	"os"
 	"path/filepath"
 	"slices"
@@ -314,4 +315,34 @@ func TestIntegrationCommands(t *testing.T) {
 	}
 	p.start() // in place of the socket that might be left
 	p.status()
+}
+
+// Strangers open all the connections they can: the daemon keeps enough files to
+// go on publishing, indexing and answering its operator.
+func TestIntegrationCrowd(t *testing.T) {
+	p := startPeewit(t, "")
+	p.stop()
+	p.files = 1024
+	p.start()
+	p.run("secret", "account", "add", "alice", "--password-stdin")
+	for i := range 2 * p.files {
+		address := p.c2s
+		if i%2 == 0 {
+			address = strings.TrimSuffix(strings.TrimPrefix(p.web, "http://"), "/")
+		}
+		conn, err := net.Dial("tcp", address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { conn.Close() })
+	}
+	p.run("secret", "account", "add", "bob", "--password-stdin")
+	p.wait("the index has come as far as the log", func() bool {
+		return !slices.ContainsFunc(p.status().Consumers, func(c consumerStatus) bool { return c.Lag > 0 })
+	})
+	for line := range strings.Lines(p.log.String()) {
+		if strings.Contains(line, "too many open files") {
+			t.Fatal(line)
+		}
+	}
 }

@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -46,6 +47,7 @@ type peewit struct {
 	t         *testing.T
 	dir       string // its data directory
 	config    string // its configuration file
+	files     int    // that it may open; 0 = as many as the test
 	process   *exec.Cmd
 	log       *bytes.Buffer
 	c2s       string // host:port
@@ -81,7 +83,11 @@ func (p *peewit) start() {
 		p.t.Fatal(err)
 	}
 	p.log = new(bytes.Buffer)
-	p.process = exec.Command(path, "serve", "--config", p.config, "--data", p.dir, "--log-level", "debug")
+	command := []string{path, "serve", "--config", p.config, "--data", p.dir, "--log-level", "debug"}
+	if p.files > 0 {
+		command = append([]string{"sh", "-c", `ulimit -n "$0" && exec "$@"`, strconv.Itoa(p.files)}, command...)
+	}
+	p.process = exec.Command(command[0], command[1:]...)
 	p.process.Stderr = p.log
 	out, err := p.process.StdoutPipe()
 	if err != nil {

@@ -49,6 +49,11 @@ func logOptions(cfg *Config, logger *slog.Logger) eventlog.Options {
 // listen opens all listeners before anything is served, so that base_url names
 // the port that HTTP really has.
 func (h *house) listen(ctx context.Context) error {
+	files, err := openFiles()
+	if err != nil {
+		return fmt.Errorf("limit of open files: %w", err)
+	}
+	h.mostClients, h.mostVisitors = shares(files)
 	for _, l := range []struct {
 		key, addr string
 		to        *net.Listener
@@ -153,6 +158,7 @@ func (h *house) openClients(domain bridge.JID) error {
 		TLS:       &tls.Config{Certificates: []tls.Certificate{*certificate}, MinVersion: tls.VersionTLS12},
 		Anonymous: h.cfg.XMPP.Anonymous,
 		Origins:   []string{strings.TrimSuffix(h.cfg.BaseURL, "/")},
+		Limits:    c2s.Limits{Connections: h.mostClients},
 		Logger:    h.logger,
 	})
 	return nil
@@ -291,8 +297,10 @@ func (h *house) serveHTTP(ctx context.Context, name string, l net.Listener, hand
 		Handler:           handler,
 		ReadHeaderTimeout: 10 * time.Second,
 		ReadTimeout:       time.Minute,
+		WriteTimeout:      2 * time.Minute, // WebSockets have limits of their own
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    64 << 10,
+		ConnState:         crowd(h.mostVisitors),
 		ErrorLog:          slog.NewLogLogger(h.logger.Handler(), slog.LevelDebug),
 	}
 	h.background(ctx, name, func(ctx context.Context) error {

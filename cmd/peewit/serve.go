@@ -64,7 +64,8 @@ type house struct {
 	cfg    *Config
 	logger *slog.Logger
 
-	web, clients, operator net.Listener // nil = off
+	web, clients, operator    net.Listener // nil = off
+	mostClients, mostVisitors int          // connections at once, of XMPP and of each HTTP listener
 
 	log    *eventlog.Log
 	svc    *service.Service
