@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/alecthomas/kong"
+	"golang.org/x/sys/unix"
 )
 
 // Advice that can be typed as it is printed.
@@ -34,6 +35,16 @@ func flags(config, data string) string {
 		text += " --data " + data
 	}
 	return text
+}
+
+// isTerminal reports whether somebody sits at a reader or writer.
+func isTerminal(stream any) bool {
+	f, ok := stream.(*os.File)
+	if !ok {
+		return false
+	}
+	_, err := unix.IoctlGetTermios(int(f.Fd()), unix.TCGETS)
+	return err == nil
 }
 
 // commandOf is the command, as far as it was understood, whose line had an error.

@@ -92,6 +92,22 @@ func TestWelcome(t *testing.T) {
 	}
 }
 
+func TestIsTerminal(t *testing.T) {
+	for device, want := range map[string]bool{"/dev/ptmx": true, os.DevNull: false} {
+		f, err := os.OpenFile(device, os.O_RDWR, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer f.Close()
+		if isTerminal(f) != want {
+			t.Errorf("%s: a terminal: %v", device, !want)
+		}
+	}
+	if isTerminal(strings.NewReader("")) {
+		t.Error("a text is no terminal")
+	}
+}
+
 func TestOneLine(t *testing.T) {
 	full := &bridge.Error{Condition: bridge.ResourceConstraint, Text: "there is no room", Err: errors.New("1 MiB free,\n2 MiB needed")}
 	for _, c := range []struct {

@@ -232,7 +232,7 @@ func (a *accountAddCmd) Run(ctx context.Context, con *console, c *cli) error {
 		in.Owners = append(in.Owners, jid)
 	}
 	if a.PasswordStdin {
-		password, err := readPassword(con.in)
+		password, err := readPassword(con)
 		if err != nil {
 			return err
 		}
@@ -250,7 +250,7 @@ func (accountListCmd) Run(ctx context.Context, con *console, c *cli) error {
 }
 
 func (a *accountPasswdCmd) Run(ctx context.Context, con *console, c *cli) error {
-	password, err := readPassword(con.in)
+	password, err := readPassword(con)
 	if err != nil {
 		return err
 	}
@@ -324,8 +324,11 @@ func (statusCmd) Run(ctx context.Context, con *console, c *cli) error {
 }
 
 // readPassword is all of standard input without one trailing newline.
-func readPassword(in io.Reader) (string, error) {
-	text, err := io.ReadAll(io.LimitReader(in, 64<<10))
+func readPassword(con *console) (string, error) {
+	if isTerminal(con.in) { // it would look as if nothing happened
+		fmt.Fprintln(con.err, "type the password, then Enter and Ctrl-D; it is shown")
+	}
+	text, err := io.ReadAll(io.LimitReader(con.in, 64<<10))
 	if err != nil {
 		return "", fmt.Errorf("read password: %w", err)
 	}

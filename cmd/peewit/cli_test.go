@@ -61,7 +61,7 @@ func TestPassword(t *testing.T) {
 	for _, c := range []struct{ in, want string }{
 		{"secret\n", "secret"}, {"secret", "secret"}, {"secret\n\n", "secret\n"}, {" secret \r\n", " secret "}, {"\xff\n", "\xff"},
 	} {
-		if got, err := readPassword(strings.NewReader(c.in)); err != nil || got != c.want {
+		if got, err := readPassword(&console{in: strings.NewReader(c.in)}); err != nil || got != c.want {
 			t.Errorf("readPassword(%q) = %q, %v", c.in, got, err)
 		}
 	}

@@ -7,7 +7,6 @@ import (
 	"io"
 	"log/slog"
 	"net"
-	"os"
 	"runtime/debug"
 	"strings"
 	"time"
@@ -50,10 +49,8 @@ func newLogger(w io.Writer, level string) *slog.Logger {
 		"debug": slog.LevelDebug, "trace": c2s.LevelTrace,
 	}
 	options := &slog.HandlerOptions{Level: levels[level]}
-	if f, ok := w.(*os.File); ok {
-		if info, err := f.Stat(); err == nil && info.Mode()&os.ModeCharDevice != 0 {
-			return slog.New(slog.NewTextHandler(w, options))
-		}
+	if isTerminal(w) {
+		return slog.New(slog.NewTextHandler(w, options))
 	}
 	return slog.New(slog.NewJSONHandler(w, options))
 }
