@@ -144,7 +144,7 @@ func (o *Outbox) run(ctx context.Context) error {
 	start := func(l *lane) {
 		running.Go(func() {
 			if err := l.run(ctx); err != nil {
-				cancel(err) // the cursors or the queue cannot be kept
+				cancel(err) // the queue cannot be kept
 			}
 		})
 	}

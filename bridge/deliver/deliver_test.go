@@ -85,6 +85,12 @@ func (l *fakeLog) Put(_ context.Context, key string, value []byte, _ time.Durati
 	return l.full
 }
 
+func (l *fakeLog) setFull(err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.full = err
+}
+
 func (l *fakeLog) Hold(ctx context.Context, _ string, fn func(context.Context) error) error {
 	return fn(ctx)
 }
@@ -392,30 +398,34 @@ func TestAtMostFourAtOnce(t *testing.T) {
 	})
 }
 
-func TestACursorThatCannotBeKeptEndsTheOutbox(t *testing.T) {
+func TestACursorThatCannotBeKeptYet(t *testing.T) {
 	dir := t.TempDir()
 	synctest.Test(t, func(t *testing.T) {
-		gate := make(chan struct{})
-		log, site := newFakeLog(), &fakeSite{targets: []Delivery{{Lane: "a", Target: "a"}}, slow: map[string]chan struct{}{"a": gate}}
-		log.full = errors.New("no space")
-		log.post("alice")
-		log.post("bob")
-		o, err := Open(t.Context(), dir, log, map[string]Sender{"test": site}, slog.New(slog.DiscardHandler))
-		if err != nil {
-			t.Fatal(err)
+		log, site := newFakeLog(), &fakeSite{targets: []Delivery{{Lane: "a", Target: "a"}}}
+		log.setFull(errors.New("no space"))
+		for range 2 {
+			log.post("alice")
+			log.post("bob")
 		}
-		defer o.Close()
-		done := make(chan error, 1)
-		go func() { done <- o.Run(t.Context()) }()
-		synctest.Wait() // both are being sent
-		gate <- struct{}{}
-		select {
-		case err := <-done:
-			if !errors.Is(err, log.full) {
-				t.Errorf("it ends with %v", err)
-			}
-		case <-time.After(2 * sendTimeout):
-			t.Error("it waits for a send whose result nobody takes")
+		_, stop := start(t, dir, log, site)
+		<-time.After(time.Hour)
+		synctest.Wait()
+		if got := len(site.take()); got != 2 {
+			t.Errorf("%d deliveries while no cursor can be kept, want the first of each", got)
+		}
+		log.setFull(nil)
+		<-time.After(2 * time.Minute)
+		synctest.Wait()
+		if got := len(site.take()); got != 2 {
+			t.Errorf("%d more deliveries, want the second of each", got)
+		}
+		log.setFull(errors.New("no space"))
+		log.post("alice")
+		synctest.Wait()
+		before := time.Now()
+		stop()
+		if took := time.Since(before); took > 0 {
+			t.Errorf("it took %s to end", took)
 		}
 	})
 }

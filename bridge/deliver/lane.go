@@ -73,7 +73,7 @@ type result struct {
 }
 
 // run sends what the lane holds until ctx ends. Its error is fatal for the
-// outbox: the queue or the cursors cannot be kept.
+// outbox: the queue cannot be kept.
 func (l *lane) run(ctx context.Context) error {
 	busy := map[string]bool{}
 	results := make(chan result)
@@ -199,7 +199,7 @@ func (l *lane) settle(ctx context.Context, r result) error {
 		l.box.logger.Info("delivered", attrs...)
 	}
 	if err := l.advance(ctx, r.d); err != nil {
-		return fmt.Errorf("keep cursor of lane %s: %w", l.key.name, err)
+		return err
 	}
 	if err := l.remove(r.d); err != nil {
 		return err
@@ -239,7 +239,7 @@ func (l *lane) delivered(ctx context.Context, d Delivery) (bool, error) {
 	if !known {
 		var err error
 		if c, err = l.readCursor(ctx, d.Order); err != nil {
-			return false, fmt.Errorf("read cursor of lane %s: %w", l.key.name, err)
+			return false, err
 		}
 		l.mu.Lock()
 		l.cursors[d.Order] = c
@@ -252,17 +252,43 @@ func (l *lane) delivered(ctx context.Context, d Delivery) (bool, error) {
 // to where this one began: a restored log uses the sequences behind it anew.
 func (l *lane) readCursor(ctx context.Context, order string) (cursor, error) {
 	var c cursor
-	value, err := l.box.log.Get(ctx, l.cursorKey(order))
+	var value []byte
+	err := l.patiently(ctx, "read cursor", func() (err error) {
+		value, err = l.box.log.Get(ctx, l.cursorKey(order))
+		return err
+	})
 	if err != nil || value == nil {
 		return c, err
 	}
 	if err := json.Unmarshal(value, &c); err != nil {
-		return c, err
+		return c, fmt.Errorf("read cursor of lane %s: %w", l.key.name, err)
 	}
 	if began := l.box.log.Began(); c.Epoch != l.box.log.Epoch() && c.Seq > began {
 		return cursor{Seq: began + 1}, nil // all of began, nothing after it
 	}
 	return c, nil
+}
+
+// patiently asks the cluster until it answers, or ctx ends. While it is away
+// nothing more is sent: what is known to be sent must not be sent again.
+func (l *lane) patiently(ctx context.Context, what string, ask func() error) error {
+	for pause := time.Second; ; pause = min(2*pause, time.Minute) {
+		err := ask()
+		if err == nil {
+			return nil
+		}
+		err = fmt.Errorf("%s of lane %s: %w", what, l.key.name, err)
+		if ctx.Err() == nil {
+			l.box.logger.Warn("the outbox waits for the log", slog.Duration("retry", pause), slog.Any("err", err))
+		}
+		timer := time.NewTimer(pause)
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+			timer.Stop()
+			return err
+		}
+	}
 }
 
 func (l *lane) advance(ctx context.Context, d Delivery) error {
@@ -271,7 +297,8 @@ func (l *lane) advance(ctx context.Context, d Delivery) error {
 	if err != nil {
 		return err
 	}
-	if err := l.box.log.Put(ctx, l.cursorKey(d.Order), value, 0); err != nil {
+	err = l.patiently(ctx, "keep cursor", func() error { return l.box.log.Put(ctx, l.cursorKey(d.Order), value, 0) })
+	if err != nil {
 		return err
 	}
 	l.mu.Lock()
