@@ -169,8 +169,8 @@ func (c *core) isPlanet(addr bridge.Addr) bool {
 	return ok
 }
 
-// Get is the node at addr as far as actor may know of it: item-not-found when
-// there is none.
+// Get is the node at addr: item-not-found when there is none. Who may know of it
+// is the caller's to ask.
 func (n *Nodes) Get(addr bridge.Addr) (bridge.Node, error) {
 	node, ok := n.reg.Node(addr)
 	if !ok {
