@@ -24,6 +24,7 @@ type Framer struct {
 	start int    // where in it the piece begins that is being looked for
 	pos   int    // how far it has been looked at
 	full  bool   // the last read filled the buffer: there is probably more
+	over  bool   // the piece is too big: it is read to its end and not kept
 	state func(*Framer) (next, error)
 
 	opened bool // the stream header has been handed out
@@ -50,7 +51,7 @@ func (f *Framer) SetLimit(limit int) { f.limit = limit }
 
 // Restart makes the framer expect a stream header again, as after SASL.
 func (f *Framer) Restart() {
-	f.opened, f.depth, f.quote, f.state = false, 0, 0, between
+	f.opened, f.over, f.depth, f.quote, f.state = false, false, 0, 0, between
 }
 
 // Buffered is how many bytes were read and not handed out. After a STARTTLS
@@ -60,8 +61,9 @@ func (f *Framer) Buffered() int { return len(f.buf) - f.start }
 // Next is the next piece: the stream's start tag (always the first piece), one
 // whole element, or the stream's end tag (it starts with "</"). White space and
 // an XML declaration in between are skipped. The bytes are the caller's to keep.
-// Its errors are [ErrMalformed], [ErrRestricted], [ErrTooBig] (none of which it
-// recovers from) and the reader's; io.EOF comes only between pieces.
+// Its errors are [ErrMalformed], [ErrRestricted], [ErrTooBig] and the reader's;
+// io.EOF comes only between pieces. After ErrTooBig it goes on behind the piece
+// that was; it recovers from no other.
 func (f *Framer) Next() ([]byte, error) {
 	for {
 		need := more
@@ -71,15 +73,24 @@ func (f *Framer) Next() ([]byte, error) {
 				return nil, err
 			}
 		}
+		if f.over {
+			f.start = max(f.start, f.pos-1) // a '>' is understood by what stands before it
+		}
 		if f.pos-f.start > f.limit {
+			if f.over = need != whole; !f.over {
+				f.drop()
+			}
 			return nil, fmt.Errorf("%w: %d bytes", ErrTooBig, f.limit)
 		}
-		switch need {
-		case whole:
+		switch {
+		case need == whole && f.over:
+			f.over = false
+			f.drop()
+		case need == whole:
 			piece := bytes.Clone(f.buf[f.start:f.pos])
 			f.drop()
 			return piece, nil
-		case more:
+		case need == more:
 			if err := f.read(); err != nil {
 				return nil, err
 			}
@@ -158,7 +169,7 @@ func between(f *Framer) (next, error) {
 func tag(f *Framer) (next, error) {
 	rest := f.buf[f.pos:]
 	if len(rest) < 2 {
-		return wait(f)
+		return more, nil
 	}
 	switch rest[1] {
 	case '/':
@@ -178,14 +189,6 @@ func tag(f *Framer) (next, error) {
 	}
 	f.pos++
 	return again, nil
-}
-
-// wait asks for more bytes without having looked at those there are.
-func wait(f *Framer) (next, error) {
-	if f.Buffered() > f.limit {
-		return more, fmt.Errorf("%w: %d bytes", ErrTooBig, f.limit)
-	}
-	return more, nil
 }
 
 // declaration skips <?xml … ?>, which may stand before the stream header.
@@ -295,7 +298,7 @@ func cdataStart(f *Framer, rest []byte) (next, error) {
 		return more, fmt.Errorf("%w: a comment or declaration", ErrRestricted)
 	}
 	if seen < len(start) {
-		return wait(f)
+		return more, nil
 	}
 	f.pos += len(start)
 	f.state = cdata
@@ -308,7 +311,7 @@ func cdata(f *Framer) (next, error) {
 	if i < 0 {
 		// The last two bytes may be the beginning of the end.
 		f.pos = max(f.pos, len(f.buf)-2)
-		return wait(f)
+		return more, nil
 	}
 	f.pos += i + len("]]>")
 	f.state = content

@@ -25,6 +25,20 @@ func pieces(r io.Reader, limit int) (out []string, err error) {
 	}
 }
 
+// allPieces is pieces without those that are too big.
+func allPieces(r io.Reader, limit int) (out []string, err error) {
+	f := NewFramer(r, limit)
+	for {
+		b, err := f.Next()
+		switch {
+		case err == nil:
+			out = append(out, string(b))
+		case !errors.Is(err, ErrTooBig):
+			return out, err
+		}
+	}
+}
+
 func TestFramerCuts(t *testing.T) {
 	tests := []struct {
 		name, in string
@@ -101,6 +115,36 @@ func TestFramerLimitIsExact(t *testing.T) {
 	}
 }
 
+func TestFramerGoesOnBehindWhatIsTooBig(t *testing.T) {
+	long := strings.Repeat("x", 300)
+	for _, big := range []string{
+		"<a>" + long + "</a>", "<a><b/>" + strings.Repeat("<c></c>", 60) + "</a>", "<a b='" + long + "'/>", "<a b='/>" + long + "'></a>",
+		"<a><![CDATA[" + long + "</a>]]></a>", "<a><![CDATA[" + strings.Repeat("]", 300) + "]]></a>", "<a>" + strings.Repeat("y", 194) + "</a>",
+	} {
+		in := header + "<first/>" + big + " <last/>" + big + "</stream:stream>"
+		for _, r := range []io.Reader{strings.NewReader(in), iotest.OneByteReader(strings.NewReader(in)), iotest.HalfReader(strings.NewReader(in))} {
+			f := NewFramer(r, 200)
+			var got []string
+			for {
+				piece, err := f.Next()
+				if err == io.EOF {
+					break
+				}
+				if errors.Is(err, ErrTooBig) {
+					piece = []byte("too big")
+				} else if err != nil {
+					t.Fatalf("%.30s…: %v", big, err)
+				}
+				got = append(got, string(piece))
+			}
+			want := []string{header, "<first/>", "too big", "<last/>", "too big", "</stream:stream>"}
+			if diff := cmp.Diff(want, got); diff != "" {
+				t.Errorf("%.30s… (-want +got):\n%s", big, diff)
+			}
+		}
+	}
+}
+
 func TestFramerRestart(t *testing.T) {
 	f := NewFramer(strings.NewReader(header+"<auth/>"+"<?xml version='1.0'?>"+header+"<iq/>"), 1000)
 	for _, want := range []string{header, "<auth/>"} {
@@ -151,8 +195,8 @@ func FuzzFramer(f *testing.F) {
 	f.Add([]byte(header + "<a><![CDATA[]]]]></a>"))
 	f.Fuzz(func(t *testing.T, in []byte) {
 		const limit = 500
-		got, err := pieces(bytes.NewReader(in), limit)
-		slow, slowErr := pieces(iotest.OneByteReader(bytes.NewReader(in)), limit)
+		got, err := allPieces(bytes.NewReader(in), limit)
+		slow, slowErr := allPieces(iotest.OneByteReader(bytes.NewReader(in)), limit)
 		if !cmp.Equal(got, slow) || (err == io.EOF) != (slowErr == io.EOF) {
 			t.Errorf("read byte by byte %q gives %q and %v, else %q and %v", in, slow, slowErr, got, err)
 		}

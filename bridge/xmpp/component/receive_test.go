@@ -184,6 +184,7 @@ func TestHostileInput(t *testing.T) {
 		"<message from='a@example.org' to='%s'>" + strings.Repeat("<a>", 5000) + strings.Repeat("</a>", 5000) + "</message>",
 		"<message from='a@example.org' to='%s'>" + strings.Repeat("<a/>", 200_000) + "</message>",
 		"<message from='a@example.org' to='%s'><body>" + strings.Repeat("x", 8<<20) + "</body></message>",
+		"<message from='a@example.org' to='%s'><body>" + strings.Repeat("x", maxReceived) + "</body></message>",
 		"<message type='error' from='a@example.org' to='%s'><error/></message>",
 		"<message type='error' from='a@example.org' to='%s'/>",
 		"<unknown xmlns='urn:example'/>",

@@ -130,6 +130,9 @@ func (s *session) read(ctx context.Context) error {
 	for {
 		piece, err := s.framer.Next()
 		switch {
+		case errors.Is(err, xmpp.ErrTooBig):
+			s.l.o.Logger.Debug("stanza dropped", slog.Any("error", err))
+			continue
 		case errors.Is(err, xmpp.ErrMalformed), errors.Is(err, xmpp.ErrRestricted):
 			return fmt.Errorf("the host sent what is no XMPP: %w", err)
 		case err != nil:
