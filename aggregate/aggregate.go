@@ -124,7 +124,7 @@ func (a *Aggregator) Run(ctx context.Context) error {
 			defer close(polled)
 			a.poll(ctx)
 		}()
-		err := a.merge(ctx)
+		err := a.mergeOn(ctx)
 		cancel()
 		<-polled
 		return err

@@ -32,6 +32,7 @@ type house struct {
 	refuse  func(service.NewItem) error
 	refer   error // what Refer answers instead
 	refers  int   // calls of Refer
+	away    error // what Get answers instead
 }
 
 func newHouse() *house {
@@ -273,7 +274,13 @@ func (h *house) Put(_ context.Context, key string, value []byte, _ time.Duration
 func (h *house) Get(_ context.Context, key string) ([]byte, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return h.work[key], nil
+	return h.work[key], h.away
+}
+
+func (h *house) setAway(err error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.away = err
 }
 
 func (h *house) Hold(ctx context.Context, name string, fn func(context.Context) error) error {

@@ -31,6 +31,22 @@ type merger struct {
 	unkept  int                 // records since the place was kept
 }
 
+// mergeOn merges until ctx ends. Whatever breaks it off, a log that is away for a
+// while most likely, it begins again at the place that was kept: merging twice is
+// merging once.
+func (a *Aggregator) mergeOn(ctx context.Context) error {
+	for wait := firstRetry; ; wait = min(2*wait, lastRetry) {
+		err := a.merge(ctx)
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		a.Logger.Warn("planets are not merged", slog.Duration("retry", wait), slog.Any("err", err))
+		if !sleep(ctx, wait) {
+			return ctx.Err()
+		}
+	}
+}
+
 // merge follows the log and refers to posts until ctx ends.
 func (a *Aggregator) merge(ctx context.Context) error {
 	m := merger{Aggregator: a}

@@ -1,6 +1,7 @@
 package aggregate
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"strings"
@@ -75,6 +76,23 @@ func TestMergingGoesOnAfterACrash(t *testing.T) {
 		synctest.Wait()
 		equal(t, "planet", h.ids("planet"), []string{id("1"), id("2")})
 		stop()
+	})
+}
+
+func TestMergingWaitsForTheLog(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h, w := newHouse(), new(web)
+		w.serve(rss("1 one"))
+		_, stop := h.run(t, w)
+		defer stop()
+		synctest.Wait()
+		h.setAway(errors.New("nobody answers"))
+		h.plan("planet-go", "site")
+		<-time.After(time.Minute)
+		h.setAway(nil)
+		<-time.After(lastRetry)
+		synctest.Wait()
+		equal(t, "planet", h.ids("planet-go"), []string{id("1")})
 	})
 }
 
