@@ -207,7 +207,7 @@ func (h *house) remoteEvents(rec *bridge.Record) []component.Event {
 
 func (h *house) openOutbox(ctx context.Context) error {
 	relay := omb.NewRelay(h.svc, h.client, h.cfg.OMB.License, h.logger)
-	outbox, err := deliver.Open(ctx, inData(h.cfg, "outbox"), h.log, map[string]deliver.Sender{omb.Kind: relay}, h.logger)
+	outbox, err := deliver.Open(ctx, inData(h.cfg, "outbox"), appliedLog{h.log, h.svc.Archive()}, map[string]deliver.Sender{omb.Kind: relay}, h.logger)
 	if err != nil {
 		return err
 	}
