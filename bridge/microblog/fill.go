@@ -2,6 +2,7 @@ package microblog
 
 import (
 	"errors"
+	"slices"
 	"strings"
 	"time"
 
@@ -18,21 +19,27 @@ type FillInput struct {
 	// whose URI is xmpp: and the item's publisher.
 	Author bridge.Person
 	// Links are written unless the entry has one of the same relation to the same
-	// address: see [Alternates] and [Mention].
+	// address: see [Alternates].
 	Links []bridge.Link
+	// Who says whom a name behind an @ means, a nickname or an address; nil or false:
+	// nobody. An entry gets a link to each whom it names.
+	Who func(name string) (bridge.JID, bool)
 }
 
 // Fill appends to an Atom entry what it lacks to be shown: id, title, dates,
 // author, a category for each #tag, links and what it is a reply to, each only
 // if absent. The publisher's bytes stay as they are; a payload that is no Atom
-// entry is returned unchanged. The error says that the payload is not XML.
+// entry is returned unchanged: it is the clients' own affair. One that is not
+// well-formed is refused.
 func Fill(payload []byte, in FillInput) ([]byte, error) {
 	p, err := atom.Parse(payload)
 	if errors.Is(err, atom.ErrNotEntry) {
 		return payload, nil
 	}
 	if err != nil {
-		return nil, err
+		refusal := bridge.RefuseFor(bridge.BadRequest, "invalid-payload", "the entry is not well-formed XML") // XEP-0060 §7.1.3.4
+		refusal.Err = err
+		return nil, refusal
 	}
 	return atom.Extend(payload, missing(p, in)), nil
 }
@@ -59,8 +66,9 @@ func missing(p bridge.Post, in FillInput) bridge.Post {
 	if len(p.Authors) == 0 && in.Author != (bridge.Person{}) {
 		m.Authors = []bridge.Person{in.Author}
 	}
-	m.Links = newLinks(p.Links, in.Links)
-	m.Categories = newCategories(p)
+	text := Plain(p)
+	m.Links = newLinks(p.Links, slices.Concat(in.Links, mentions(text, in.Who)))
+	m.Categories = newCategories(p, text)
 	return m
 }
 
@@ -80,13 +88,13 @@ func newLinks(have, want []bridge.Link) []bridge.Link {
 	return out
 }
 
-func newCategories(p bridge.Post) []bridge.Category {
+func newCategories(p bridge.Post, text string) []bridge.Category {
 	known := make(map[string]bool)
 	for _, c := range p.Categories {
 		known[strings.ToLower(c.Term)] = true
 	}
 	var out []bridge.Category
-	for _, tag := range Tags(Plain(p)) {
+	for _, tag := range Tags(text) {
 		if !known[tag] {
 			out = append(out, bridge.Category{Term: tag})
 		}
@@ -104,18 +112,16 @@ func Alternates(a bridge.Addr, item, page string) []bridge.Link {
 	return links
 }
 
-// Mention is the link of an entry to somebody it names.
-func Mention(who bridge.JID) bridge.Link {
-	return bridge.Link{Rel: "mentioned", Href: personURI(who)}
-}
-
-// Validate refuses what a microblog node cannot take: an Atom entry nobody could
-// read. Other payloads are the clients' own affair.
-func Validate(payload []byte) error {
-	if _, err := atom.Parse(payload); err != nil && !errors.Is(err, atom.ErrNotEntry) {
-		refusal := bridge.RefuseFor(bridge.BadRequest, "invalid-payload", "the entry is not well-formed XML") // XEP-0060 §7.1.3.4
-		refusal.Err = err
-		return refusal
+// mentions are links to the people whom a text names.
+func mentions(text string, who func(string) (bridge.JID, bool)) []bridge.Link {
+	if who == nil {
+		return nil
 	}
-	return nil
+	var links []bridge.Link
+	for _, name := range Mentions(text) {
+		if jid, ok := who(name); ok {
+			links = append(links, bridge.Link{Rel: "mentioned", Href: personURI(jid)})
+		}
+	}
+	return links
 }

@@ -39,7 +39,8 @@ func fill(t *testing.T, payload string, in FillInput) bridge.Post {
 func TestFillAddsWhatIsAbsent(t *testing.T) {
 	got := fill(t, open+`<content>Thé #Xmpp and #tea, @juliet</content></entry>`, FillInput{
 		Author: Person("Romeo", "romeo@montague.lit"),
-		Links:  append(Alternates(romeo, "1", "https://montague.lit/notice/1"), Mention("juliet@capulet.lit")),
+		Links:  Alternates(romeo, "1", "https://montague.lit/notice/1"),
+		Who:    func(name string) (bridge.JID, bool) { return bridge.JID(name + "@capulet.lit"), name == "juliet" },
 	})
 	want := bridge.Post{
 		ID:        "xmpp:romeo@montague.lit?;node=urn%3Axmpp%3Amicroblog%3A0;item=1",
@@ -60,13 +61,14 @@ func TestFillAddsWhatIsAbsent(t *testing.T) {
 }
 
 func TestFillKeepsWhatIsThere(t *testing.T) {
+	juliet := bridge.Link{Rel: "mentioned", Href: "xmpp:juliet@capulet.lit"}
 	entry := open + `<id>tag:x</id><title>a #b</title><published>2008-05-08T18:30:02Z</published>` +
 		`<author><name>R</name></author><link rel='mentioned' href='xmpp:juliet@capulet.lit'/><category term='B'/>` +
 		`<in-reply-to xmlns='http://purl.org/syndication/thread/1.0' ref='tag:mine'/><x xmlns='urn:foreign'/></entry>`
-	got := fill(t, entry, FillInput{Author: Person("Other", "o@o.lit"), Links: []bridge.Link{Mention("juliet@capulet.lit")}})
+	got := fill(t, entry, FillInput{Author: Person("Other", "o@o.lit"), Links: []bridge.Link{juliet}})
 	published := time.Date(2008, 5, 8, 18, 30, 2, 0, time.UTC)
 	want := bridge.Post{ID: "tag:x", Title: bridge.Text{Type: "text", Body: "a #b"}, Published: published, Updated: published,
-		Authors: []bridge.Person{{Name: "R"}}, Links: []bridge.Link{Mention("juliet@capulet.lit")},
+		Authors: []bridge.Person{{Name: "R"}}, Links: []bridge.Link{juliet},
 		Categories: []bridge.Category{{Term: "B"}}, InReplyTo: []bridge.Reply{{Ref: "tag:mine"}}}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
@@ -92,15 +94,9 @@ func TestFillPassesOthers(t *testing.T) {
 			t.Errorf("%s became %s, %v", payload, out, err)
 		}
 	}
-	if _, err := Fill([]byte("<entry"), FillInput{}); err == nil {
-		t.Error("broken XML passed")
-	}
-}
-
-func TestValidate(t *testing.T) {
-	for payload, ok := range map[string]bool{open + "</entry>": true, "<x/>": true, open: false} {
-		if err := Validate([]byte(payload)); (err == nil) != ok || err != nil && bridge.AsError(err).Reason != "invalid-payload" {
-			t.Errorf("%s: %v", payload, err)
+	for _, payload := range []string{"", "<entry", "<entry xmlns='http://www.w3.org/2005/Atom'><a></entry>"} {
+		if _, err := Fill([]byte(payload), FillInput{}); bridge.AsError(err).Reason != "invalid-payload" {
+			t.Errorf("%q: %v", payload, err)
 		}
 	}
 }
