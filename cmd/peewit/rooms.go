@@ -303,19 +303,5 @@ func (h *house) serveHTTP(ctx context.Context, name string, l net.Listener, hand
 		ConnState:         crowd(h.mostVisitors),
 		ErrorLog:          slog.NewLogLogger(h.logger.Handler(), slog.LevelDebug),
 	}
-	h.background(ctx, name, func(ctx context.Context) error {
-		failed := make(chan error, 1)
-		go func() { failed <- server.Serve(l) }()
-		select {
-		case err := <-failed:
-			return err
-		case <-ctx.Done():
-		}
-		closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
-		defer cancel()
-		if err := server.Shutdown(closing); err != nil {
-			return server.Close()
-		}
-		return nil
-	})
+	h.background(ctx, name, func(ctx context.Context) error { return serveUntil(ctx, server, l) })
 }
