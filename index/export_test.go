@@ -1,6 +1,7 @@
 package index
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -24,13 +25,9 @@ func (x *Index) HasWord(word string) (bool, error) {
 	return found, err
 }
 
-// Files are the files that hold documents. It is an error if there is one that
-// the index does not use.
+// Files are the files that the index uses now. Bleve removes those that it does
+// not use any more when it comes to it.
 func (x *Index) Files() ([]string, error) {
-	files, err := filepath.Glob(filepath.Join(x.store.dir, "store", "*.zap"))
-	if err != nil {
-		return nil, err
-	}
 	inner, err := x.store.Advanced()
 	if err != nil {
 		return nil, err
@@ -39,19 +36,15 @@ func (x *Index) Files() ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	segments := reader.(*scorch.IndexSnapshot).Segments()
-	for _, s := range segments {
-		if _, err := os.Lstat(filepath.Join(x.store.dir, "store", fmt.Sprintf("%012x.zap", s.Id()))); err != nil {
-			return nil, err
+	var files []string
+	for _, s := range reader.(*scorch.IndexSnapshot).Segments() {
+		file := filepath.Join(x.store.dir, "store", fmt.Sprintf("%012x.zap", s.Id()))
+		if _, err := os.Lstat(file); err != nil {
+			return nil, errors.Join(err, reader.Close())
 		}
+		files = append(files, file)
 	}
-	if len(files) != len(segments) {
-		err = fmt.Errorf("%d files for %d segments", len(files), len(segments))
-	}
-	if cerr := reader.Close(); err == nil {
-		err = cerr
-	}
-	return files, err
+	return files, reader.Close()
 }
 
 // Repair is what Run does when the store broke after it had begun at a sequence.
