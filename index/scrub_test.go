@@ -83,14 +83,22 @@ func TestScrubLoneSegment(t *testing.T) {
 	if n := x.Status().Docs; n != 1 {
 		t.Errorf("there are %d posts, want 1", n)
 	}
-	before, err := x.Files()
-	if err != nil {
-		t.Fatal(err)
+	// What is clean is left alone, as soon as Bleve has merged what it wants to.
+	for range 10 {
+		before, err := x.Files()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := x.Scrub(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		after, err := x.Files()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if slices.Equal(before, after) {
+			return
+		}
 	}
-	if err := x.Scrub(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	if after, err := x.Files(); err != nil || !slices.Equal(before, after) {
-		t.Errorf("scrubbing what is clean wrote %v where %v were (%v)", after, before, err)
-	}
+	t.Error("each scrub of what is clean writes files anew")
 }
