@@ -25,6 +25,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -91,10 +92,18 @@ type Outbox struct {
 
 type laneKey struct{ kind, name string }
 
-// Open opens the queue in dir, empty if it belongs to another log. senders are
-// by kind.
+// Open opens the queue in dir, empty if it belongs to another log or is damaged:
+// it is derived from the log, and the cursors say what has been sent. senders
+// are by kind.
 func Open(ctx context.Context, dir string, log Log, senders map[string]Sender, logger *slog.Logger) (*Outbox, error) {
 	db, err := openQueue(dir)
+	if err != nil && damaged(err) {
+		logger.Warn("the outbox cannot be used and is rebuilt", slog.String("dir", dir), slog.Any("err", err))
+		if err := os.RemoveAll(dir); err != nil {
+			return nil, fmt.Errorf("remove outbox: %w", err)
+		}
+		db, err = openQueue(dir)
+	}
 	if err != nil {
 		return nil, err
 	}

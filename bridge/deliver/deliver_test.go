@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
+	"path/filepath"
 	"slices"
 	"sync"
 	"testing"
@@ -319,6 +321,48 @@ func TestReplaySendsNothing(t *testing.T) {
 			t.Fatalf("%d deliveries of a new post, want 2", got)
 		}
 	})
+}
+
+// A queue whose files are damaged is begun anew, as one that is lost.
+func TestDamagedQueueIsRebuilt(t *testing.T) {
+	for name, damage := range map[string]func(file string) error{
+		"cut":     func(file string) error { return os.Truncate(file, 20) },
+		"removed": os.Remove,
+		"garbage": func(file string) error { return os.WriteFile(file, []byte("garbage"), 0o600) },
+	} {
+		dir, log := t.TempDir(), newFakeLog()
+		log.post("alice")
+		open := func() *Outbox {
+			o, err := Open(t.Context(), dir, log, nil, slog.New(slog.DiscardHandler))
+			if err != nil {
+				t.Fatalf("manifest %s: %v", name, err)
+			}
+			return o
+		}
+		o := open()
+		if err := o.enqueue(t.Context(), log.recs, nil); err != nil {
+			t.Fatal(err)
+		}
+		if err := o.Close(); err != nil {
+			t.Fatal(err)
+		}
+		manifests, err := filepath.Glob(filepath.Join(dir, "MANIFEST-*"))
+		if err != nil || len(manifests) == 0 {
+			t.Fatalf("manifests %v, %v", manifests, err)
+		}
+		for _, file := range manifests {
+			if err := damage(file); err != nil {
+				t.Fatal(err)
+			}
+		}
+		o = open()
+		if pos, err := o.position(); err != nil || pos.Seq != 0 {
+			t.Errorf("manifest %s: the queue stands at %d, %v", name, pos.Seq, err)
+		}
+		if err := o.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
 }
 
 func TestAnotherLogEmptiesTheQueue(t *testing.T) {

@@ -7,7 +7,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
+	"os"
 	"slices"
+	"syscall"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -16,6 +19,9 @@ import (
 )
 
 func openQueue(dir string) (*pebble.DB, error) {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, fmt.Errorf("open outbox: %w", err)
+	}
 	cache := pebble.NewCache(4 << 20)
 	defer cache.Unref()
 	db, err := pebble.Open(dir, &pebble.Options{
@@ -28,6 +34,13 @@ func openQueue(dir string) (*pebble.DB, error) {
 		return nil, fmt.Errorf("open outbox %s: %w", dir, err)
 	}
 	return db, nil
+}
+
+// damaged tells a queue that cannot be read any more from a directory that
+// cannot be used now: forbidden, in use, or on a full disk.
+func damaged(err error) bool {
+	var errno syscall.Errno
+	return !errors.As(err, &errno) || errors.Is(err, fs.ErrNotExist)
 }
 
 // quiet keeps Pebble's accounts of its compactions out of our log; its errors
