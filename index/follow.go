@@ -14,7 +14,7 @@ import (
 )
 
 // The bounds of a batch: so many changes, or changes so old, while more records
-// wait. When none waits it is written at once.
+// wait. When none waits it is written as soon as the last batch is so old.
 const (
 	batchSize = 2000
 	batchAge  = 100 * time.Millisecond
@@ -31,6 +31,7 @@ type follower struct {
 	written uint64                  // the store has changes up to here
 	checked time.Time               // when the store's errors were last looked for
 	since   time.Time               // when the oldest change of the batch came
+	flushed time.Time               // when the last batch was written
 	changed map[itemKey]*itemChange // items to look up and index anew
 	gone    map[string]bool         // ids of documents to delete
 }
@@ -67,6 +68,11 @@ func (x *Index) follow(ctx context.Context) error {
 		if pending > 0 && !f.full() {
 			return nil
 		}
+		if pending == 0 && len(f.changed)+len(f.gone) > 0 {
+			if err := f.rest(ctx); err != nil {
+				return err
+			}
+		}
 		if err := f.flush(ctx); err != nil {
 			return fmt.Errorf("index up to record %d: %w", rec.Seq, err)
 		}
@@ -79,6 +85,19 @@ func (x *Index) follow(ctx context.Context) error {
 		}
 		return nil
 	})
+}
+
+// rest waits until batchAge after the last batch: what comes meanwhile is one
+// batch then, and Bleve has fewer files to merge.
+func (f *follower) rest(ctx context.Context) error {
+	timer := time.NewTimer(time.Until(f.flushed.Add(batchAge)))
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }
 
 // caughtUp ends a rebuild: what was moved aside is no longer needed.
@@ -293,7 +312,7 @@ func (f *follower) flush(ctx context.Context) error {
 			return err
 		}
 	}
-	f.written = f.at.Seq
+	f.written, f.flushed = f.at.Seq, time.Now()
 	clear(f.changed)
 	clear(f.gone)
 	return nil
