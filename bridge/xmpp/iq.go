@@ -48,7 +48,9 @@ func (r *Router) serve(ctx context.Context, st *Stanza) {
 		r.Refuse(ctx, st, err)
 		return
 	}
-	r.reply(ctx, st, ResultReply(st, payload))
+	if err := r.reply(ctx, st, ResultReply(st, payload)); err != nil { // too big for the link, most likely
+		r.Refuse(ctx, st, &bridge.Error{Condition: bridge.ResourceConstraint, Text: "the answer cannot be sent", Err: err})
+	}
 }
 
 // forward carries a stanza on as it came, from whom it really is. Its sender is

@@ -229,7 +229,7 @@ func (r *Router) Refuse(ctx context.Context, st *Stanza, err error) {
 	if to.To == "" {
 		to.To = r.addressee(st.From)
 	}
-	r.reply(ctx, &to, ErrorReply(&to, err))
+	_ = r.reply(ctx, &to, ErrorReply(&to, err)) // nobody is left to be told
 }
 
 // addressee is whom a stanza without an address is for: the sender's account
@@ -242,14 +242,16 @@ func (r *Router) addressee(from bridge.JID) bridge.JID {
 }
 
 // reply sends an answer back to where the question came from.
-func (r *Router) reply(ctx context.Context, st *Stanza, answer []byte) {
+func (r *Router) reply(ctx context.Context, st *Stanza, answer []byte) error {
 	if answer == nil {
-		return
+		return nil
 	}
 	inTurn(ctx)
-	if err := r.Send(st.From, Result, answer); err != nil {
+	err := r.Send(st.From, Result, answer)
+	if err != nil {
 		r.logger.DebugContext(ctx, "answer lost", slog.String("to", string(st.From)), slog.Any("error", err))
 	}
+	return err
 }
 
 // Send carries a stanza made by us to an address: to the session with that full

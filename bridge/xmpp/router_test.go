@@ -60,6 +60,17 @@ func TestIQsFindTheirWay(t *testing.T) {
 	}
 }
 
+// An answer that no link takes is not the end of it: every request is answered
+// (RFC 6120 §8.2.3).
+func TestAnswerThatCannotBeSent(t *testing.T) {
+	w := newWorld(t)
+	w.router.HandleIQ("get", "urn:q", "q", func(context.Context, *Stanza) ([]byte, error) {
+		return []byte("<q xmlns='urn:q'>\x01</q>"), nil
+	})
+	w.hear("<iq type='get' id='1' from='eve@far.org/x' to='example.org'><q xmlns='urn:q'/></iq>")
+	w.got(w.far, "iq:error example.org>eve@far.org/x wait/resource-constraint")
+}
+
 func TestErrorReplyTellsOnlyTheText(t *testing.T) {
 	st, err := ParseStanza([]byte("<iq type='set' id='a&lt;' from='a@b/c' to='d@e'><q xmlns='q'/></iq>"), NSClient)
 	if err != nil {
