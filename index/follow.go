@@ -81,7 +81,11 @@ func (x *Index) follow(ctx context.Context) error {
 			x.caughtUp()
 		}
 		if pending == 0 || time.Since(x.savedAt) > batchAge {
-			return x.save(f.at)
+			// An older position costs work at the next start and nothing else: a full
+			// disk must not end the search.
+			if err := x.save(f.at); err != nil {
+				x.opts.Logger.Warn("the index's position is not saved", slog.Any("err", err))
+			}
 		}
 		return nil
 	})
