@@ -13,10 +13,15 @@ func (r *Router) admit(st *Stanza) error {
 	switch {
 	case b == nil: // it was closed while this was on its way
 		return bridge.Refuse(bridge.NotAuthorized, "the session has ended")
-	case !b.anonymous, st.Type == "error", anonymousMay(st) && (st.To == "" || r.ours(st.To)):
+	case !b.anonymous, st.Type == "error", anonymousMay(st) && (st.To == "" || r.ours(st.To)) && !r.asksClient(st):
 		return nil
 	}
 	return bridge.Refuse(bridge.Forbidden, "an anonymous session may only read")
+}
+
+// asksClient reports whether a question goes to somebody's client and not to us.
+func (r *Router) asksClient(st *Stanza) bool {
+	return st.Type == "get" && st.To.Bare() != st.From.Bare() && r.sessions.get(st.To) != nil
 }
 
 func anonymousMay(st *Stanza) bool {

@@ -256,6 +256,7 @@ func TestAnonymousMayOnlyRead(t *testing.T) {
 		{"a message", "<message to='alice@example.org'><body>spam</body></message>", false},
 		{"directed presence", "<presence to='alice@example.org'/>", false},
 		{"a subscription to presence", "<presence type='subscribe' to='alice@example.org'/>", false},
+		{"a question to somebody's client", "<iq type='get' id='1' to='alice@example.org/a'><ping xmlns='urn:xmpp:ping'/></iq>", false},
 		{"an iq to elsewhere", "<iq type='get' id='1' to='far.example'><query xmlns='http://jabber.org/protocol/disco#info'/></iq>", false},
 	}
 	for _, tt := range tests {
