@@ -49,7 +49,7 @@ type peewit struct {
 	config    string // its configuration file
 	files     int    // that it may open; 0 = as many as the test
 	process   *exec.Cmd
-	log       *bytes.Buffer
+	log       *logBuffer
 	c2s       string // host:port
 	webSocket string // URL
 	web       string // URL with a trailing slash
@@ -75,6 +75,24 @@ func startPeewit(t *testing.T, config string) *peewit {
 	return p
 }
 
+// logBuffer is what a process has logged so far, read while it goes on.
+type logBuffer struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (l *logBuffer) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(p)
+}
+
+func (l *logBuffer) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.String()
+}
+
 // start starts the process and reads from what it prints where it listens.
 func (p *peewit) start() {
 	p.t.Helper()
@@ -82,7 +100,7 @@ func (p *peewit) start() {
 	if err != nil {
 		p.t.Fatal(err)
 	}
-	p.log = new(bytes.Buffer)
+	p.log = new(logBuffer)
 	command := []string{path, "serve", "--config", p.config, "--data", p.dir, "--log-level", "debug"}
 	if p.files > 0 {
 		command = append([]string{"sh", "-c", `ulimit -n "$0" && exec "$@"`, strconv.Itoa(p.files)}, command...)
