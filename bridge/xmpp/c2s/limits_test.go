@@ -290,6 +290,7 @@ func TestMask(t *testing.T) {
 		{"<auth xmlns='" + nsSASL + "' mechanism='PLAIN'>secret</auth>", "<auth xmlns='" + nsSASL + "' mechanism='PLAIN'>***</auth>"},
 		{"<x xmlns='" + nsRegister + "'>a<b>c</b>d", "<x xmlns='" + nsRegister + "'>***<b>***</b>***"},
 		{"<x xmlns='" + nsRegister + "'/", "<x xmlns='" + nsRegister + "'/"},
+		{"<auth xmlns='urn:ietf:params:xml:ns:xmpp-s&#97;sl'>secret</auth>", "<auth xmlns='urn:ietf:params:xml:ns:xmpp-s&#97;sl'>***</auth>"},
 	} {
 		if got := mask([]byte(tt.in)); got != tt.want {
 			t.Errorf("mask(%s) = %s", tt.in, got)

@@ -3,9 +3,10 @@ package c2s
 import "bytes"
 
 // mask is a piece of the wire as it may be logged: where it could hold a secret
-// (SASL, registration) only the tags are left.
+// (SASL, registration) only the tags are left. A namespace can be spelt with
+// character references, so whatever has one counts as secret.
 func mask(piece []byte) string {
-	secret := bytes.Contains(piece, []byte(nsSASL)) || bytes.Contains(piece, []byte(nsRegister))
+	secret := bytes.Contains(piece, []byte(nsSASL)) || bytes.Contains(piece, []byte(nsRegister)) || bytes.Contains(piece, []byte("&#"))
 	if !secret || bytes.HasPrefix(piece, []byte("<stream:features")) {
 		return string(piece)
 	}
